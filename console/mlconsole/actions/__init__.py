@@ -1,0 +1,86 @@
+"""Every verb of the product: the registry that the command line, keys, palette and docs are made from.
+
+A line says where an action is; its module is imported only when that action is needed, so that a command pays for
+itself alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from mlconsole.actions.base import Action
+
+ACTIONS: dict[str, str] = {
+    "launch": "launch:LAUNCH",
+    "teardown": "teardown:TEARDOWN",
+    "run list": "run_reads:LIST",
+    "run show": "run_reads:SHOW",
+    "run logs": "run_logs:LOGS",
+    "run stop": "run_stop:STOP",
+    "run relaunch": "relaunch:RELAUNCH",
+    "run compare": "run_reads:COMPARE",
+    "run tag": "run_changes:TAG",
+    "run rename": "run_changes:RENAME",
+    "run delete": "run_changes:DELETE",
+    "run export": "run_export:EXPORT",
+    "metric show": "metrics:SHOW",
+    "experiment list": "experiments:LIST",
+    "gpu list": "gpu:LIST",
+    "gpu history": "gpu:HISTORY",
+    "gpu keep": "gpu:KEEP",
+    "cost show": "cost:SHOW",
+    "cost estimate": "cost:ESTIMATE",
+    "budget set": "budget:SET",
+    "budget list": "budget:LIST",
+    "budget remove": "budget:REMOVE",
+    "price list": "price:LIST",
+    "price import": "price:IMPORT",
+    "dataset add": "dataset:ADD",
+    "dataset list": "dataset:LIST",
+    "dataset show": "dataset:SHOW",
+    "dataset verify": "dataset:VERIFY",
+    "dataset diff": "dataset:DIFF",
+    "model register": "model:REGISTER",
+    "model alias": "model:ALIAS",
+    "model list": "model:LIST",
+    "model show": "model:SHOW",
+    "model diff": "model:DIFF",
+    "model card": "model:CARD",
+    "lineage up": "lineage:UP",
+    "lineage down": "lineage:DOWN",
+    "lineage path": "lineage:PATH",
+    "lineage diff": "lineage:DIFF",
+    "backend list": "backends:LIST",
+    "backend check": "backends:CHECK",
+    "doctor": "doctor:DOCTOR",
+    "backup": "backup:BACKUP",
+    "restore": "backup:RESTORE",
+    "audit list": "audit:LIST",
+    "audit verify": "audit:VERIFY",
+    "report": "report:REPORT",
+    "demo": "demo:DEMO",
+    "web": "web:WEB",
+}
+NOUNS: tuple[str, ...] = tuple(dict.fromkeys(name.partition(" ")[0] for name in ACTIONS))
+
+
+def named(name: str) -> Action[Any]:
+    """The action of that full name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    module, _, attribute = ACTIONS[name].partition(":")
+    found: Action[Any] = getattr(importlib.import_module(f"mlconsole.actions.{module}"), attribute)
+    return found
+
+
+def of_noun(noun: str) -> tuple[Action[Any], ...]:
+    """The actions whose name begins with the noun; empty for an unknown one."""
+    return tuple(named(name) for name in ACTIONS if name.partition(" ")[0] == noun)
+
+
+def every() -> tuple[Action[Any], ...]:
+    """All actions, in the order of :data:`ACTIONS`."""
+    return tuple(named(name) for name in ACTIONS)

@@ -1,0 +1,57 @@
+"""Looking at backends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlconsole import backends
+from mlconsole.actions.base import Action, NoParams, param
+from mlconsole.actions.context import Context
+from mlconsole.domain.jobs import BackendStatus
+from mlconsole.domain.plans import Effect
+from mlconsole.domain.results import Listing
+from mlconsole.errors import BackendUnreachable, MlconsoleError, NotFound
+
+
+def list_backends(ctx: Context, params: NoParams) -> Listing[BackendStatus]:
+    """Every installed backend and whether it answers."""
+    return Listing("backend", [_status(ctx, name) for name in backends.names()])
+
+
+def _status(ctx: Context, name: str) -> BackendStatus:
+    try:
+        probe = ctx.backend(name).probe()
+    except MlconsoleError as error:
+        return BackendStatus(name, False, "", (), str(error))
+    return BackendStatus(name, probe.reachable, probe.version, probe.abilities, probe.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckParams:
+    """Which backends."""
+
+    name: str | None = param(None, help="a backend; all when left out", positional=True, metavar="NAME")
+
+
+def check(ctx: Context, params: CheckParams) -> Listing[BackendStatus]:
+    """Probe backends.
+
+    Raises:
+        NotFound: no such backend is installed.
+        BackendUnreachable: one does not answer; the message says which and why.
+    """
+    if params.name is not None and params.name not in backends.names():
+        raise NotFound(
+            f'No backend "{params.name}" is installed.',
+            f"Installed: {', '.join(backends.names()) or 'none'}.",
+        )
+    found = [_status(ctx, name) for name in ([params.name] if params.name else backends.names())]
+    if bad := [status for status in found if not status.reachable]:
+        raise BackendUnreachable(
+            f'Backend "{bad[0].name}" does not answer: {bad[0].detail}', "Its runs may well be alive."
+        )
+    return Listing("backend", found)
+
+
+LIST = Action("backend list", "List installed backends", NoParams, Effect.READ, list_backends)
+CHECK = Action("backend check", "Ask backends whether they answer", CheckParams, Effect.READ, check)

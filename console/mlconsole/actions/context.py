@@ -1,0 +1,152 @@
+"""What an action works with: settings, clock, catalog, backends, and the audit row of the action under way."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from mlconsole.catalog import Catalog
+from mlconsole.config import Settings
+
+if TYPE_CHECKING:
+    from mlconsole.catalog import audit as audit_log
+    from mlconsole.domain.gpu import GpuSnapshot
+    from mlconsole.plugin_api import Backend
+
+GPU_LOOK_S = 10.0
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def load_backend(name: str) -> Backend:
+    """The installed backend of that name; see :func:`mlconsole.backends.one`."""
+    from mlconsole import backends  # 8 ms, for commands that need one
+
+    return backends.one(name)
+
+
+def look_at_gpus(host: str) -> GpuSnapshot:
+    """One look at this machine's GPUs; a driver that hangs is left to itself after a few seconds."""
+    from mlconsole.telemetry.sampler import Sampler  # 12 ms, for commands about GPUs
+
+    sampler = Sampler(host).start()
+    try:
+        return sampler.wait(GPU_LOOK_S)
+    finally:
+        sampler.stop()
+
+
+@dataclass(slots=True)
+class Journal:
+    """The audit row of the action under way: written with the action's first change.
+
+    ``note`` says what came of it, beside that it was done.
+    """
+
+    action: str
+    effect: str
+    target: str
+    params: Mapping[str, object]
+    begun: bool = False
+    note: str = ""
+
+
+@dataclass
+class Context:
+    """One front end's session.
+
+    Attributes:
+        settings: what this process was told.
+        clock: gives the present moment, UTC.
+        backend: loads a backend by name.
+        gpus: looks at the GPUs of this machine, by its host's name.
+        say: tells the person something that is not data.
+        cancelled: set when the person no longer wants the answer.
+        journal: the audit row of the action under way, None outside one.
+        session: the context that this one shares its catalog with, None for the session's own.
+    """
+
+    settings: Settings
+    clock: Callable[[], datetime] = utc_now
+    backend: Callable[[str], Backend] = load_backend
+    say: Callable[[str], None] = lambda text: None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    journal: Journal | None = None
+    session: Context | None = None
+    gpus: Callable[[str], GpuSnapshot] = look_at_gpus
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog, opened when first needed."""
+        if self.session is not None:
+            return self.session.catalog
+        settings = self.settings
+        return Catalog(
+            settings.home, user=settings.user, read_only=settings.read_only, on_network=settings.network_home
+        )
+
+    @property
+    def has_catalog(self) -> bool:
+        """True when there is a catalog: asking for it would not make one."""
+        return self.settings.database.exists()
+
+    def on(self, settings: Settings) -> Context:
+        """A session like this one with other settings; its catalog is its own to close."""
+        return Context(settings, self.clock, self.backend, self.say, self.cancelled, gpus=self.gpus)
+
+    def for_action(self, journal: Journal) -> Context:
+        """The same session with an audit row of its own; the catalog is shared."""
+        return Context(self.settings, self.clock, self.backend, self.say, self.cancelled, journal, self, self.gpus)
+
+    def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """Change the catalog in one transaction; the first one of an action carries its audit row."""
+        journal = self.journal
+        if journal is None or journal.begun:
+            return self.catalog.write(change, durable=durable)
+
+        from mlconsole.catalog import audit as audit_log  # 1 ms, where something changes
+
+        def with_audit(db: sqlite3.Connection) -> T:
+            audit_log.append(db, self.entry(journal, "begin", ""))
+            return change(db)
+
+        result = self.catalog.write(with_audit, durable=True)
+        journal.begun = True
+        return result
+
+    def entry(self, journal: Journal, phase: str, result: str) -> audit_log.Entry:
+        """An audit entry of this session for the action under way."""
+        from mlconsole.catalog import audit as audit_log  # 1 ms, where something changes
+
+        return audit_log.Entry(
+            at=self.clock(),
+            actor=self.settings.user,
+            host=self.settings.host,
+            action=journal.action,
+            effect=journal.effect,
+            phase=phase,
+            target=journal.target,
+            params=journal.params,
+            result=result,
+        )
+
+    def let_go(self) -> None:
+        """Close the catalog for the whole session; the next use opens what is in its place then."""
+        if self.session is not None:
+            self.session.let_go()
+        self.close()
+        self.__dict__.pop("catalog", None)
+
+    def close(self) -> None:
+        """Close the catalog if it was opened."""
+        if "catalog" in self.__dict__:
+            self.catalog.close()

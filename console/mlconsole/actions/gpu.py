@@ -1,0 +1,201 @@
+"""Looking at GPUs: now, as they change, and back in time."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mlconsole.actions.base import Action, param
+from mlconsole.actions.context import Context
+from mlconsole.actions.gpu_rows import Follower
+from mlconsole.actions.sync import refresh
+from mlconsole.actions.targets import gpu_named
+from mlconsole.catalog.gpu_rollups import GpuHistory
+from mlconsole.catalog.keeps import put_keep
+from mlconsole.domain.gpu import GpuReading, GpuSnapshot
+from mlconsole.domain.gpu_history import KEPT_FIGURES, PastGpu
+from mlconsole.domain.gpu_rows import GpuPast, GpuReport, Keep
+from mlconsole.domain.plans import Effect, Plan, Step
+from mlconsole.domain.results import Done, Listing, Updates
+from mlconsole.domain.times import parse_duration, parse_when
+from mlconsole.errors import CatalogError, NotFound, UsageError
+
+REFRESH_S = 10.0
+LONGEST_KEEP_S = 7 * 86_400
+#: Buckets of each width are shown for spans up to this long.
+SPANS_S = ((10, 3 * 3600), (300, 7 * 86_400), (3600, 10**10))
+
+
+@dataclass(frozen=True, slots=True)
+class ListParams:
+    """Once, or as they change."""
+
+    watch: bool = param(False, help="show them again whenever they change")
+    interval: float = param(1.0, help="seconds between two looks, with --watch", metavar="SECONDS")
+
+
+def list_gpus(ctx: Context, params: ListParams) -> GpuReport | Updates:
+    """The GPUs of this machine with the runs that hold them; without a driver, the words why there are none.
+
+    Raises:
+        UsageError: the interval is none.
+    """
+    if not 0.2 <= params.interval <= 3600:
+        raise UsageError(f'"{params.interval}" is no interval.', "Give 0.2 to 3600 seconds.")
+    if params.watch:
+        return Updates(watch(ctx, params.interval))
+    refresh(ctx)
+    return Follower(ctx).report(ctx.gpus(ctx.settings.host))
+
+
+def watch(ctx: Context, interval_s: float) -> Iterator[GpuReport]:
+    """Look after look; what was seen is kept for ``gpu history``, by one process at a time."""
+    from mlconsole.telemetry.cpu import CpuMeter
+    from mlconsole.telemetry.processes import ProcessTable
+    from mlconsole.telemetry.sampler import Sampler, Timing
+
+    follower = Follower(ctx, cpu_of=CpuMeter(ProcessTable()).percent)
+    sampler = Sampler(ctx.settings.host, Timing(interval_s=interval_s)).start()
+    keeper = Keeper(ctx)
+    refresh_at, shown = 0.0, -1
+    try:
+        sampler.wait(20.0)
+        while not ctx.cancelled.is_set():
+            if time.monotonic() >= refresh_at:
+                refresh(ctx)
+                refresh_at = time.monotonic() + REFRESH_S
+            snapshot = sampler.latest()
+            keeper.keep(snapshot)
+            if snapshot.number != shown:
+                shown = snapshot.number
+                yield follower.report(snapshot)
+            ctx.cancelled.wait(interval_s)
+    finally:
+        sampler.stop()
+        keeper.close()
+
+
+class Keeper:
+    """Keeps what is seen of GPUs in their history, unless another process does or it cannot be written."""
+
+    def __init__(self, ctx: Context) -> None:
+        from mlconsole.telemetry.rollups import Fold
+
+        self._ctx, self._fold = ctx, Fold()
+        self._history = None if ctx.settings.read_only else GpuHistory(ctx.settings.home)
+
+    def keep(self, snapshot: GpuSnapshot) -> None:
+        """Take one look in."""
+        if self._history is None or not self._history.may_record():
+            return
+        try:
+            self._history.record(self._fold.add(snapshot, self._ctx.clock().timestamp()))
+        except CatalogError as error:
+            self._ctx.say(f"The GPUs' history is not kept: {error}")
+            self.close()
+
+    def close(self) -> None:
+        """Keep what is still open, and let go."""
+        history, self._history = self._history, None
+        if history is None:
+            return
+        try:
+            if history.may_record():
+                history.record(self._fold.close())
+        except CatalogError as error:
+            self._ctx.say(f"The last seconds of the GPUs' history are lost: {error}")
+        history.close()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryParams:
+    """Which figure of which GPU, and since when."""
+
+    gpu: str | None = param(None, help="the begin of a uuid; all when left out", positional=True, metavar="GPU")
+    figure: str = param("utilization_percent", help="which figure", choices=KEPT_FIGURES)
+    since: str = param("1h", help="from when on, as in 10m, 7d or 2025-06-01", metavar="WHEN")
+
+
+def history(ctx: Context, params: HistoryParams) -> Listing[GpuPast]:
+    """A figure's past: a mean, a least and a most for each bucket of time.
+
+    Raises:
+        UsageError: ``--since`` is no moment.
+        NotFound: no such GPU has a past.
+    """
+    now = ctx.clock()
+    since = parse_when(params.since, now)
+    if since is None:
+        raise UsageError(f'"{params.since}" is no moment.', "Write 10m, 7d or 2025-06-01.")
+    past = GpuHistory(ctx.settings.home, read_only=True)
+    try:
+        known = past.gpus()
+        found = [gpu for gpu in known if gpu.uuid.startswith(params.gpu or "")]
+        if params.gpu is not None and not found:
+            raise NotFound(f'No GPU "{params.gpu}" has a past.', "It is kept while: mlconsole gpu list --watch")
+        start_s, end_s = int(since.timestamp()), int(now.timestamp()) + 1
+        width_s = next(width for width, span_s in SPANS_S if end_s - start_s <= span_s)
+        return Listing("gpu_history", [_past(past, gpu, params.figure, start_s, end_s, width_s) for gpu in found])
+    finally:
+        past.close()
+
+
+def _past(past: GpuHistory, gpu: PastGpu, figure: str, start_s: int, end_s: int, width_s: int) -> GpuPast:
+    points = past.points(gpu, figure, start_s // width_s * width_s, end_s, width_s)
+    return GpuPast(gpu.host, gpu.uuid, gpu.name, gpu.source.value, figure, width_s, points)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepParams:
+    """Which GPU, for how long, and why."""
+
+    gpu: str = param(help="gpu:0, or the begin of a uuid", positional=True, metavar="GPU")
+    time: str = param("2h", help="for how long, as in 30m or 2h; 0 takes it back", positional=True, metavar="DURATION")
+    why: str = param("", help="why it is to be left alone", metavar="TEXT")
+
+
+def _kept(ctx: Context, params: KeepParams) -> tuple[GpuReading, Keep]:
+    seconds = parse_duration(params.time)
+    if seconds is None or not 0 <= seconds <= LONGEST_KEEP_S:
+        raise UsageError(f'"{params.time}" is no time to keep a GPU.', "Write 30m or 2h, a week at the most.")
+    if seconds and not params.why.strip():
+        raise UsageError("Why is it to be left alone?", "Say it: --why 'debugging until lunch'")
+    gpu = gpu_named(params.gpu, ctx.gpus(ctx.settings.host))
+    return gpu, Keep(ctx.clock() + timedelta(seconds=seconds), params.why, ctx.settings.user)
+
+
+def plan_keep(ctx: Context, params: KeepParams) -> Plan:
+    """What would be left alone."""
+    gpu, keep = _kept(ctx, params)
+    step = Step(f"leave GPU {gpu.index} alone until {keep.until:%Y-%m-%d %H:%M} UTC, however idle it looks", gpu.uuid)
+    command = shlex.join(["mlconsole", "gpu", "keep", params.gpu, params.time, f"--why={params.why}"])
+    return Plan("gpu keep", Effect.WRITE, (step,), command=command)
+
+
+def keep(ctx: Context, params: KeepParams) -> Done:
+    """Ask that a GPU be left alone for a while, however idle it looks.
+
+    Raises:
+        UsageError: the time is none or beyond a week, or there is no reason.
+        NotFound: there is no such GPU.
+    """
+    gpu, wanted = _kept(ctx, params)
+    ctx.write(lambda db: put_keep(db, ctx.settings.host, gpu.uuid, wanted), durable=True)
+    text = f"GPU {gpu.index} is kept until {wanted.until:%Y-%m-%d %H:%M} UTC."
+    return Done("gpu", text, fields={"uuid": gpu.uuid, "until": wanted.until})
+
+
+LIST = Action("gpu list", "Show GPUs, who holds them and what they cost", ListParams, Effect.READ, list_gpus)
+HISTORY = Action("gpu history", "Show what a GPU did, back in time", HistoryParams, Effect.READ, history)
+KEEP = Action(
+    "gpu keep",
+    "Leave a GPU alone for a while, however idle it looks",
+    KeepParams,
+    Effect.WRITE,
+    keep,
+    plan_keep,
+    target=lambda p: p.gpu,
+)

@@ -1,0 +1,173 @@
+"""Joins what the driver shows with what the catalog knows: GPU, process, run, user, class, price."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from mlconsole.actions.attribution import Marks
+from mlconsole.actions.context import Context
+from mlconsole.actions.rates import machine_here
+from mlconsole.catalog.activity import metric_age_s
+from mlconsole.catalog.keeps import keeps_on
+from mlconsole.domain.costs import share_per_h
+from mlconsole.domain.evidence import Facts, Holder, Look, look_at
+from mlconsole.domain.gpu import UNREAD, GpuProcess, GpuReading, GpuSnapshot, ProcessKind, Value, known
+from mlconsole.domain.gpu_rows import GpuReport, GpuRow, Keep
+from mlconsole.domain.idle import Step, Track, Verdict, follow
+from mlconsole.domain.jobs import Handle
+from mlconsole.domain.leases import Lease
+from mlconsole.domain.runs import Run
+from mlconsole.errors import MlconsoleError
+from mlconsole.plugin_api import KeepsLogs
+
+CpuOf = Callable[[str, list[int], float], Value[float]]
+
+
+def _unread(key: str, pids: list[int], now_s: float) -> Value[float]:
+    return UNREAD
+
+
+@dataclass
+class Follower:
+    """Follows a host's GPUs from look to look.
+
+    Attributes:
+        ctx: the session.
+        marks: finds the runs of processes.
+        cpu_of: the CPU share of a family of processes since the look before.
+        clock_s: a clock that never jumps.
+    """
+
+    ctx: Context
+    marks: Marks = field(default_factory=Marks)
+    cpu_of: CpuOf = _unread
+    clock_s: Callable[[], float] = time.monotonic
+    _tracks: dict[str, Track] = field(default_factory=dict)
+
+    def report(self, snapshot: GpuSnapshot) -> GpuReport:
+        """What is known of each GPU after one more look."""
+        leases = self._leases(snapshot.host)
+        gpus = [self._attributed(gpu) for gpu in snapshot.gpus]
+        runs = self._runs({lease.run_id for lease in leases.values()} | _run_ids(gpus))
+        price, keeps = self._price(len(gpus)), self._keeps(snapshot.host)
+        rows = [self._row(gpu, leases.get(gpu.uuid), runs, price, keeps.get(gpu.uuid)) for gpu in gpus]
+        return GpuReport(snapshot, rows)
+
+    def _leases(self, host: str) -> dict[str, Lease]:
+        found = self.ctx.catalog.leases.open() if self.ctx.has_catalog else []
+        return {lease.gpu_uuid: lease for lease in found if lease.host == host and lease.gpu_uuid}
+
+    def _keeps(self, host: str) -> dict[str, Keep]:
+        return keeps_on(self.ctx.catalog.store, host, self.ctx.clock()) if self.ctx.has_catalog else {}
+
+    def _attributed(self, gpu: GpuReading) -> GpuReading:
+        if gpu.processes.value is None:
+            return gpu
+        found = tuple(
+            replace(each, run_id=self.marks.run_of(each.pid, each.started_ticks)) if each.visible else each
+            for each in gpu.processes.value
+        )
+        return replace(gpu, processes=replace(gpu.processes, value=found))
+
+    def _runs(self, ids: set[str]) -> dict[str, Run]:
+        found = {}
+        for run_id in ids:
+            try:
+                found[run_id] = self.ctx.catalog.runs.get(run_id)
+            except MlconsoleError:
+                continue  # A run of another catalog, or one that was deleted.
+        return found
+
+    def _price(self, gpus: int) -> int | None:
+        machine = machine_here(self.ctx)
+        if machine is None or machine.rate is None or not max(machine.count, gpus):
+            return None
+        return share_per_h(machine.rate, 1, max(machine.count, gpus))
+
+    def _row(
+        self, gpu: GpuReading, lease: Lease | None, runs: Mapping[str, Run], price: int | None, keep: Keep | None
+    ) -> GpuRow:
+        holders = _holders(gpu)
+        held_by = {each.run_id for each in holders if each.run_id}
+        run_id = lease.run_id if lease else held_by.pop() if len(held_by) == 1 else ""
+        run = runs.get(run_id)
+        holder = _holder(gpu, runs)
+        facts = replace(self._facts(gpu, holder, run, price), keep_until=keep.until if keep else None)
+        verdict = self._verdict(gpu, facts, _ended_at(holders, runs) if holder is Holder.ENDED_RUN else None)
+        users = {each.user for each in holders if each.user}
+        user = run.user if run else lease.user if lease else ", ".join(sorted(users))
+        name = run.name if run else lease.run_name if lease else ""
+        return GpuRow(
+            gpu, lease, run_id, name, user, holder, verdict.idle_class, verdict.why, verdict.step, price, keep
+        )
+
+    def _facts(self, gpu: GpuReading, holder: Holder, run: Run | None, price: int | None) -> Facts:
+        pids = [each.pid for each in _holders(gpu) if each.visible]
+        cpu = self.cpu_of(gpu.uuid, pids, self.clock_s()) if pids else None
+        if run is None or holder is not Holder.RUN:
+            return Facts(holder, cpu_percent=cpu, price_microusd_per_h=price)
+        age_s = metric_age_s(self.ctx.catalog.store, run.number, self.ctx.clock())
+        metric_age = None if age_s is None else known(age_s)
+        return Facts(holder, cpu, self._log_age(run), metric_age, price_microusd_per_h=price)
+
+    def _log_age(self, run: Run) -> Value[float] | None:
+        job = self.ctx.catalog.runs.job(run.number)
+        if job is None or job.handle is None:
+            return None
+        try:
+            backend = self.ctx.backend(job.backend)
+            handle = Handle(job.backend, job.token, job.handle)
+            path = backend.log_path(handle, "output") if isinstance(backend, KeepsLogs) else None
+            return known(max(0.0, self.ctx.clock().timestamp() - os.stat(path).st_mtime)) if path else None
+        except (OSError, MlconsoleError):
+            return UNREAD
+
+    def _verdict(self, gpu: GpuReading, facts: Facts, ended_at: datetime | None) -> Verdict:
+        look = look_at(gpu, facts, self.clock_s(), self.ctx.clock())
+        track = self._tracks.get(gpu.uuid) or _first(look)
+        if ended_at is not None and track.ended_since_s is None:
+            age_s = max(0.0, (look.now - ended_at).total_seconds())
+            track = replace(track, ended_since_s=look.at_s - age_s)
+        self._tracks[gpu.uuid] = follow(track, look)
+        return self._tracks[gpu.uuid].verdict
+
+
+def _first(look: Look) -> Track:
+    return Track(look.at_s, look.now, Verdict(None, Step.NONE, "", ()), look.at_s)
+
+
+def _run_ids(gpus: list[GpuReading]) -> set[str]:
+    return {each.run_id for gpu in gpus for each in gpu.processes.value or () if each.run_id}
+
+
+def _holders(gpu: GpuReading) -> list[GpuProcess]:
+    return [each for each in gpu.processes.value or () if each.kind is not ProcessKind.GRAPHICS]
+
+
+def _holder(gpu: GpuReading, runs: Mapping[str, Run]) -> Holder:
+    """Who holds a GPU's memory: a live run goes before an ended one, and what cannot be seen may be anybody's."""
+    if gpu.processes.value is None:
+        return Holder.UNSEEN
+    holders = _holders(gpu)
+    if not holders:
+        return Holder.NOBODY
+    states = [runs[each.run_id].state.is_live for each in holders if each.run_id in runs]
+    if any(states):
+        return Holder.RUN
+    if not all(each.visible for each in holders):
+        return Holder.UNSEEN
+    return Holder.ENDED_RUN if len(states) == len(holders) else Holder.OTHER
+
+
+def _ended_at(holders: list[GpuProcess], runs: Mapping[str, Run]) -> datetime | None:
+    """When the last of the runs that these processes are of ended."""
+    return max((ended for each in holders if (ended := runs[each.run_id].ended_at)), default=None)
+
+
+def wasted_microusd_per_h(report: GpuReport) -> int:
+    """What GPUs cost an hour of which nothing comes, as far as that is known."""
+    return sum(row.price_microusd_per_h or 0 for row in report.rows if row.is_wasted)

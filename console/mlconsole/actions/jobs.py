@@ -1,0 +1,92 @@
+"""Looks at jobs through their backends, and records what was seen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from sqlite3 import Connection
+
+from mlconsole.actions.context import Context
+from mlconsole.catalog.jobs import Job
+from mlconsole.catalog.observations import apply_observation, set_handle
+from mlconsole.domain.jobs import Handle, Observation
+from mlconsole.domain.runs import Outcome, State
+from mlconsole.errors import BackendUnreachable, MlconsoleError
+
+INTENT_SETTLES_AFTER = timedelta(seconds=60)
+
+
+def observe(ctx: Context, jobs: list[Job]) -> bool:
+    """Look at the given jobs, one bulk call a backend, and record what was seen; True when something changed."""
+    changed = False
+    by_backend: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_backend.setdefault(job.backend, []).append(job)
+    for name, mine in by_backend.items():
+        seen = _look(ctx, name, mine)
+        now = ctx.clock()
+        pairs = [(job, observation) for job, observation in seen if _is_news(job, observation)]
+        if pairs:
+            changed |= ctx.catalog.write(partial(_record, pairs=pairs, now=now))
+    return changed
+
+
+def _record(db: Connection, pairs: list[tuple[Job, Observation]], now: datetime) -> bool:
+    changed = False
+    for job, seen in pairs:
+        changed |= apply_observation(db, job.number, seen, now)
+    return changed
+
+
+def _is_news(job: Job, seen: Observation) -> bool:
+    return seen.state is not job.state or not seen.reachable or job.reach.value != "ok"
+
+
+def _look(ctx: Context, name: str, jobs: list[Job]) -> list[tuple[Job, Observation]]:
+    try:
+        backend = ctx.backend(name)
+        known = [(job, handle) for job in jobs if (handle := handle_of(ctx, job)) is not None]
+        seen = backend.observe([handle for _, handle in known])
+        unsettled = [job for job in jobs if job.handle is None]
+        return list(zip([job for job, _ in known], seen, strict=True)) + [
+            (job, observation) for job in unsettled if (observation := _settle(ctx, job)) is not None
+        ]
+    except MlconsoleError:
+        return [(job, Observation(job.token, job.state, reachable=False)) for job in jobs]
+
+
+def handle_of(ctx: Context, job: Job) -> Handle | None:
+    """The handle of a job; a reply that was lost is asked for by token and kept."""
+    if job.handle is not None:
+        return Handle(job.backend, job.token, job.handle)
+    directory = ctx.catalog.run_directory(job.run_id)
+    found = ctx.backend(job.backend).find(job.token, str(directory))
+    if found is not None:
+        ctx.catalog.write(lambda db: set_handle(db, job.number, found), durable=True)
+    return found
+
+
+def _settle(ctx: Context, job: Job) -> Observation | None:
+    """A job that the backend is certain not to have: its launcher died between intent and submit."""
+    run = ctx.catalog.runs.load([job.number])[0]
+    if ctx.clock() - run.created_at < INTENT_SETTLES_AFTER or handle_of(ctx, job) is not None:
+        return None
+    reason = "the launcher ended before the backend accepted the job"
+    return Observation(job.token, State.ENDED, Outcome.NEVER_STARTED, reason=reason, evidence="no job under its token")
+
+
+def current_job(ctx: Context, number: int) -> tuple[Job, Handle] | None:
+    """The job and handle of a launched run; None for a run that no backend started.
+
+    Raises:
+        BackendUnreachable: its submit was never answered and the backend does not answer now either.
+    """
+    job = ctx.catalog.runs.job(number)
+    if job is None:
+        return None
+    handle = handle_of(ctx, job)
+    if handle is None:
+        raise BackendUnreachable(
+            f'Backend "{job.backend}" knows no job for run "{job.run_id}" yet.', "Try again in a moment."
+        )
+    return job, handle

@@ -1,0 +1,226 @@
+"""Launch: intent first, then the backend, then what was seen."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from sqlite3 import Connection
+from typing import cast
+
+from mlconsole import backends
+from mlconsole.actions.base import Action, param
+from mlconsole.actions.context import Context
+from mlconsole.actions.jobs import observe
+from mlconsole.actions.lease import Tenancy, planned, prepare
+from mlconsole.actions.names import new_run_id, parse_pairs, parse_tags
+from mlconsole.catalog.observations import apply_observation, set_handle
+from mlconsole.catalog.run_changes import NewRun, insert_run, set_params, set_tags
+from mlconsole.config import launch_environment
+from mlconsole.domain.commands import default_name, params_of_argv
+from mlconsole.domain.jobs import JobSpec, Observation, Resources
+from mlconsole.domain.plans import Effect, Plan, Step
+from mlconsole.domain.runs import Outcome, ParamValue, Run, State
+from mlconsole.domain.times import parse_duration
+from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NotFound, UsageError
+from mlconsole.plugin_api import Finalises
+from mlconsole.recorder.bundle import write_bundle
+from mlconsole.recorder.redact import redact_argv, redact_mapping
+
+MOST_GPUS = 1024
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchParams:
+    """What to launch and how to call it."""
+
+    command: tuple[str, ...] = param((), help="the program and its arguments, behind --", remainder=True, metavar="CMD")
+    experiment: str | None = param(None, help="experiment to file the run under", short="e")
+    name: str | None = param(None, help="name of the run; made from the command when left out", short="n")
+    env: tuple[str, ...] = param(
+        (), help="set an environment variable for the program", metavar="KEY=VALUE", private=True
+    )
+    cwd: str | None = param(None, help="directory to run in; here when left out", metavar="DIR")
+    tag: tuple[str, ...] = param((), help="tag the run", metavar="TAG|KEY=VALUE", short="t")
+    backend: str | None = param(None, help="where to run it", metavar="NAME", short="b")
+    gpus: int = param(0, help="lease this many free GPUs to the run", metavar="N", short="g")
+    time_limit: str | None = param(None, help="end the run after this long, as in 90m or 2h", metavar="DURATION")
+    teardown: tuple[str, ...] = param(
+        (), help="run this command once when the run has ended, however it ended", metavar="CMD", private=True
+    )
+    # Last: from here on the name stands for the field.
+    param: tuple[str, ...] = param((), help="record a param that the command line does not show", metavar="KEY=VALUE")
+
+
+def check(ctx: Context, params: LaunchParams) -> tuple[JobSpec, NewRun]:
+    """The job and the run that these params make.
+
+    Raises:
+        UsageError: no command, a bad pair, or a directory that is not there.
+        NotFound: no such backend.
+    """
+    if not params.command:
+        raise UsageError("No command to launch.", "Put it behind two dashes: mlconsole launch -- python train.py")
+    cwd = os.path.abspath(params.cwd or os.getcwd())
+    if not os.path.isdir(cwd):
+        raise UsageError(f'No such directory "{cwd}".', "Give another with --cwd.")
+    backend = params.backend or ctx.settings.backend
+    if backend not in backends.names():
+        raise NotFound(f'No backend "{backend}" is installed.', f"Installed: {', '.join(backends.names()) or 'none'}.")
+    env = parse_pairs(params.env, "--env")
+    if params.gpus < 0 or params.gpus > MOST_GPUS:
+        raise UsageError(f'"{params.gpus}" is no count of GPUs.', f"Give 0 to {MOST_GPUS}.")
+    if params.gpus and VISIBLE_DEVICES in env:
+        raise UsageError(f"--gpus sets {VISIBLE_DEVICES}; it cannot be set twice.", "Leave one of the two out.")
+    run_id = new_run_id()
+    spec = JobSpec(
+        run_id=run_id,
+        name=params.name or default_name(params.command, run_id),
+        argv=params.command,
+        cwd=cwd,
+        directory=str(ctx.settings.runs / run_id),
+        env={**env, **_own_environment(ctx, run_id)},
+        resources=Resources(gpus=params.gpus),
+        time_limit_s=_seconds(params.time_limit),
+        labels={"experiment": params.experiment or "default"},
+        teardown=tuple(_words(text) for text in params.teardown),
+    )
+    new = NewRun(
+        id=run_id,
+        name=spec.name,
+        name_given=params.name is not None,
+        experiment=params.experiment or "default",
+        experiment_given=params.experiment is not None,
+        created_at=ctx.clock(),
+        state=State.SUBMITTING,
+        backend=backend,
+        token=f"{run_id}.1",
+        host=ctx.settings.host,
+        user=ctx.settings.user,
+        command=tuple(redact_argv(list(params.command))),
+        cwd=cwd,
+        parent_id=None,
+        gpus=params.gpus,
+    )
+    return spec, new
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a command that was given as one text; no shell ever sees it."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f'"{text}" is no command: {error}.', "Quote it as for a shell.") from error
+    if not words:
+        raise UsageError("A teardown command is empty.", "Write --teardown 'terraform destroy -auto-approve'.")
+    return words
+
+
+def _own_environment(ctx: Context, run_id: str) -> dict[str, str]:
+    return {"MLCONSOLE_RUN_ID": run_id, "MLCONSOLE_HOME": str(ctx.settings.home), "PYTHONUNBUFFERED": "1"}
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    seconds = parse_duration(text)
+    if seconds is None or not 0 < seconds < 1e9:
+        raise UsageError(f'"{text}" is not a time limit.', "Write 90s, 15m or 2h30m.")
+    return seconds
+
+
+def plan(ctx: Context, params: LaunchParams) -> Plan:
+    """The steps of a launch."""
+    spec, new = check(ctx, params)
+    shown = shlex.join(new.command)
+    leases, cost = planned(ctx, spec, new)
+    steps = (
+        Step(f'record the run "{spec.name}" in experiment "{new.experiment}"', str(ctx.settings.home)),
+        *leases,
+        Step(f"start {shown}", f'backend "{new.backend}" in {spec.cwd}'),
+        *(
+            Step(f"when it has ended, however it ended, run once: {shlex.join(redact_argv(list(words)))}", spec.cwd)
+            for words in spec.teardown
+        ),
+    )
+    gpus = f"--gpus {params.gpus} " if params.gpus else ""
+    return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}-- {shown}")
+
+
+def run(ctx: Context, params: LaunchParams) -> Run:
+    """Record the intent, submit, and say what was seen.
+
+    Raises:
+        BackendUnreachable: the submit was not answered; the run stays as submitting until its fate is known.
+        ActionFailed: too few GPUs are free, or a budget is at its end, and nothing was recorded; or the backend
+            refused, or the program could not be started, and the run is kept as never started.
+    """
+    spec, new = check(ctx, params)
+    backend = ctx.backend(new.backend or "")
+    if spec.teardown and not isinstance(backend, Finalises):
+        raise UsageError(f'Backend "{new.backend}" runs no teardown commands.', "Leave --teardown out.")
+    os.makedirs(spec.directory, mode=0o700, exist_ok=True)
+    # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
+    spec = replace(spec, env=_with_recorder(spec.env, write_bundle(str(ctx.settings.home / "lib"))))
+    tenancy = prepare(ctx, spec, new)
+    number, leased = ctx.write(lambda db: _intend(db, spec, new, params, tenancy), durable=True)
+    spec = replace(spec, env={**spec.env, **leased})
+    try:
+        handle = backend.submit(spec, new.token or "")
+    except BackendUnreachable:
+        raise
+    except MlconsoleError as error:
+        _never_started(ctx, number, new.token or "", str(error))
+        raise ActionFailed(f'Backend "{new.backend}" refused the run "{spec.name}": {error}') from error
+    ctx.write(lambda db: set_handle(db, number, handle), durable=True)
+    job = ctx.catalog.runs.job(number)
+    if job is not None:
+        observe(ctx, [job])
+    return _started(ctx.catalog.runs.load([number])[0])
+
+
+def _started(run: Run) -> Run:
+    if run.outcome is Outcome.NEVER_STARTED:
+        raise ActionFailed(f'Run "{run.name}" never started: {run.reason}', f"Its record: mlconsole run show {run.id}")
+    return run
+
+
+def _with_recorder(env: Mapping[str, str], bundle: str) -> dict[str, str]:
+    path = env.get("PYTHONPATH", launch_environment().get("PYTHONPATH", ""))
+    return {**env, "PYTHONPATH": f"{bundle}{os.pathsep}{path}" if path else bundle}
+
+
+def _intend(
+    db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, tenancy: Tenancy | None
+) -> tuple[int, Mapping[str, str]]:
+    """The run's number, and what its lease adds to its environment."""
+    number = insert_run(db, new, "launch was asked for")
+    found: dict[str, ParamValue] = {**params_of_argv(new.command), **parse_pairs(params.param, "--param")}
+    if found:
+        set_params(db, number, cast("dict[str, ParamValue]", redact_mapping(dict(found))))
+    if params.tag:
+        set_tags(db, number, parse_tags(params.tag))
+    if spec.teardown:
+        from mlconsole.catalog.teardowns import insert_commands  # 2 ms, for runs that have some
+
+        insert_commands(db, number, [redact_argv(list(words)) for words in spec.teardown])
+    return number, tenancy.move_in(db, number) if tenancy else {}
+
+
+def _never_started(ctx: Context, number: int, token: str, reason: str) -> None:
+    seen = Observation(token, State.ENDED, Outcome.NEVER_STARTED, reason=reason, evidence="the backend refused it")
+    ctx.write(lambda db: apply_observation(db, number, seen, ctx.clock()), durable=True)
+
+
+LAUNCH = Action(
+    name="launch",
+    summary="Start a program as a run",
+    params=LaunchParams,
+    effect=Effect.WRITE,
+    run=run,
+    plan=plan,
+    target=lambda params: params.name or (params.command[0] if params.command else ""),
+    key="l",
+)

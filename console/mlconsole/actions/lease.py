@@ -1,0 +1,129 @@
+"""A launched run's hold on this machine: its GPUs, its account, and the budgets that it must fit into.
+
+All of it is decided in the transaction that records the run's intent: of two launchers that want the last GPU, or the
+last dollars, one gets them and the other is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from sqlite3 import Connection
+from typing import TYPE_CHECKING
+
+from mlconsole.actions.context import Context
+from mlconsole.actions.uptime import uptime
+from mlconsole.catalog.due import any_hard_budget
+from mlconsole.catalog.leases import Tenant, insert_leases, leases_of_gpus
+from mlconsole.catalog.machines import ensure_machine
+from mlconsole.catalog.run_changes import NewRun
+from mlconsole.domain.jobs import JobSpec
+from mlconsole.domain.plans import Step
+from mlconsole.domain.times import to_us
+from mlconsole.domain.uptime import Uptime
+from mlconsole.plugin_api import RunsHere
+
+if TYPE_CHECKING:
+    from mlconsole.actions.budget import Spender
+    from mlconsole.domain.gpu import GpuSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """What a run is about to hold on this machine.
+
+    Attributes:
+        new: the run.
+        gpus: how many GPUs it wants.
+        gpu_count: how many the machine is known to have without looking.
+        snapshot: the GPUs as they were just seen; None for a run that wants none.
+        until: when its time limit ends it.
+        now: the present moment.
+        uptime: which boot of the machine this is.
+        spender: the run as budgets see it; None while no budget is hard.
+    """
+
+    new: NewRun
+    gpus: int
+    gpu_count: int
+    snapshot: GpuSnapshot | None
+    until: datetime | None
+    now: datetime
+    uptime: Uptime
+    spender: Spender | None
+
+    def move_in(self, db: Connection, number: int) -> Mapping[str, str]:
+        """Lease what is wanted to the run of that number; returns what that adds to its environment.
+
+        Raises:
+            ActionFailed: too few GPUs are free, or a hard budget does not allow it.
+        """
+        count = max(self.gpu_count, len(self.snapshot.gpus) if self.snapshot else 0)
+        machine = ensure_machine(db, self.new.host, count, to_us(self.now), self.uptime)
+        if self.spender is not None:
+            from mlconsole.actions.budget import check_budgets  # 15 ms, where a budget is hard
+
+            check_budgets(db, self.spender, machine, self.now)
+        until_us = to_us(self.until) if self.until else None
+        tenant = Tenant(number, self.new.id, self.new.name, self.new.experiment, self.new.user, until_us=until_us)
+        if self.snapshot is None:
+            insert_leases(db, machine, tenant, (), self.now)
+            return {}
+        from mlconsole.domain.leases import choose, visible_devices  # 5 ms, for runs that want GPUs
+
+        chosen = choose(self.snapshot, leases_of_gpus(db, machine), self.gpus)
+        insert_leases(db, machine, tenant, chosen, self.now)
+        return {"CUDA_VISIBLE_DEVICES": visible_devices(chosen)}
+
+
+def prepare(ctx: Context, spec: JobSpec, new: NewRun) -> Tenancy | None:
+    """What a run is about to hold here; None when its backend runs it elsewhere."""
+    backend = ctx.backend(new.backend or "")
+    if not (isinstance(backend, RunsHere) and backend.runs_here()):
+        return None
+    gpus, now = spec.resources.gpus, ctx.clock()
+    machine = ctx.settings.machine
+    return Tenancy(
+        new=new,
+        gpus=gpus,
+        gpu_count=machine.gpus if machine and machine.gpus else 0,
+        snapshot=ctx.gpus(new.host) if gpus else None,
+        until=now + timedelta(seconds=spec.time_limit_s) if spec.time_limit_s else None,
+        now=now,
+        uptime=uptime(),
+        spender=_spender(ctx, spec, new) if ctx.has_catalog and any_hard_budget(ctx.catalog.store) else None,
+    )
+
+
+def _spender(ctx: Context, spec: JobSpec, new: NewRun) -> Spender:
+    from mlconsole.actions.budget import Spender
+    from mlconsole.actions.cost import estimated
+    from mlconsole.actions.rates import rate_now
+
+    estimate = estimated(ctx, spec.resources.gpus, spec.time_limit_s)
+    return Spender(new.user, new.experiment, estimate, rate_now(ctx)[0], new.host)
+
+
+def planned(ctx: Context, spec: JobSpec, new: NewRun) -> tuple[tuple[Step, ...], int | None]:
+    """The steps that a lease adds to a launch's plan, and what the run costs in all, None where that is not known.
+
+    Raises:
+        ActionFailed: too few GPUs are free.
+    """
+    tenancy = prepare(ctx, spec, new)
+    if tenancy is None:
+        return (), None
+    from mlconsole.actions.cost import estimated
+    from mlconsole.render.money_tables import estimate_words
+
+    steps = []
+    if tenancy.snapshot is not None:
+        from mlconsole.domain.leases import choose
+
+        known = ctx.catalog.leases.open() if ctx.has_catalog else []
+        held = {lease.gpu_uuid: lease for lease in known if lease.host == new.host}
+        for gpu in choose(tenancy.snapshot, held, tenancy.gpus):
+            steps.append(Step(f"lease GPU {gpu.index}, {gpu.name}", gpu.uuid))
+    estimate = estimated(ctx, spec.resources.gpus, spec.time_limit_s)
+    return (*steps, Step(estimate_words(estimate), new.host)), estimate.microusd

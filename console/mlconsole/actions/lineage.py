@@ -1,0 +1,113 @@
+"""What something was made from, what was made from it, the way between two things, and how two pasts differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from mlconsole.actions.base import Action, param
+from mlconsole.actions.context import Context
+from mlconsole.actions.sync import refresh
+from mlconsole.domain.lineage import Lineage, LineageDiff, LineagePath, Node, Way
+from mlconsole.domain.plans import Effect
+from mlconsole.errors import NotFound, UsageError
+
+MOST = 10_000
+THING = "a run, NAME@VERSION of a model or dataset, a commit, or the start of a digest"
+
+
+def _drawn(dot: bool, mermaid: bool) -> str:
+    if dot and mermaid:
+        raise UsageError("Give --dot or --mermaid, not both.")
+    return "dot" if dot else "mermaid" if mermaid else ""
+
+
+def find(ctx: Context, word: str) -> Node:
+    """The node that a word means: a key, a label, a run, a version of a model, or a version of a dataset.
+
+    Raises:
+        NotFound: nothing answers to it.
+        AmbiguousName: several things do.
+    """
+    graph, catalog = ctx.catalog.lineage, ctx.catalog
+    keys: tuple[Callable[[], str], ...] = (
+        lambda: f"run:{catalog.runs.get(word).id}",
+        lambda: f"version:{catalog.models.get(word).label}",
+        lambda: catalog.datasets.get(word).id,
+    )
+    for key in keys:
+        try:
+            return graph.find(key())
+        except NotFound:
+            continue
+    return graph.find(word)
+
+
+@dataclass(frozen=True, slots=True)
+class WalkParams:
+    """From where, how far, and in what form."""
+
+    node: str = param(help=THING, positional=True, cursor="run", metavar="NODE")
+    depth: int = param(0, help="the most steps away; 0 for no end", metavar="N")
+    limit: int = param(1000, help="the most things", metavar="N")
+    dot: bool = param(False, help="as a picture in Graphviz's language")
+    mermaid: bool = param(False, help="as a picture in Mermaid's language")
+
+
+def _walk(ctx: Context, params: WalkParams, way: Way) -> Lineage:
+    if params.depth < 0 or not 0 < params.limit <= MOST:
+        raise UsageError(f"Give a depth of 0 or more and a limit from 1 to {MOST}.")
+    drawn = _drawn(params.dot, params.mermaid)
+    refresh(ctx)
+    start = find(ctx, params.node)
+    stop = ctx.cancelled.is_set
+    found = ctx.catalog.lineage.closure(start, way, most=params.limit, depth=params.depth or None, cancelled=stop)
+    return replace(found, drawn=drawn)
+
+
+def up(ctx: Context, params: WalkParams) -> Lineage:
+    """Everything that something was made from."""
+    return _walk(ctx, params, Way.UP)
+
+
+def down(ctx: Context, params: WalkParams) -> Lineage:
+    """Everything that was made from something."""
+    return _walk(ctx, params, Way.DOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class PathParams:
+    """Between what, and in what form."""
+
+    one: str = param(help=THING, positional=True, metavar="NODE")
+    other: str = param(help="the other thing", positional=True, metavar="NODE")
+    dot: bool = param(False, help="as a picture in Graphviz's language")
+    mermaid: bool = param(False, help="as a picture in Mermaid's language")
+
+
+def path(ctx: Context, params: PathParams) -> LineagePath:
+    """A shortest way between two things of which one was made from the other."""
+    drawn = _drawn(params.dot, params.mermaid)
+    refresh(ctx)
+    ends = find(ctx, params.one), find(ctx, params.other)
+    return replace(ctx.catalog.lineage.path(*ends, ctx.cancelled.is_set), drawn=drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class DiffParams:
+    """Whose pasts."""
+
+    before: str = param(help=THING, positional=True, metavar="NODE")
+    after: str = param(help="the other thing", positional=True, metavar="NODE")
+
+
+def diff(ctx: Context, params: DiffParams) -> LineageDiff:
+    """What only one of two things was made from."""
+    refresh(ctx)
+    return ctx.catalog.lineage.diff(find(ctx, params.before), find(ctx, params.after), ctx.cancelled.is_set)
+
+
+UP = Action("lineage up", "Show what something was made from", WalkParams, Effect.READ, up)
+DOWN = Action("lineage down", "Show what was made from something", WalkParams, Effect.READ, down)
+PATH = Action("lineage path", "Show how one thing led to another", PathParams, Effect.READ, path)
+DIFF = Action("lineage diff", "Show what only one of two things was made from", DiffParams, Effect.READ, diff)

@@ -1,0 +1,120 @@
+"""Launching a run again, as it was or with another command."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from mlconsole.actions import launch
+from mlconsole.actions.base import Action, param
+from mlconsole.actions.context import Context
+from mlconsole.domain.plans import Effect, Plan
+from mlconsole.domain.runs import Run
+from mlconsole.errors import ActionFailed, UsageError
+
+REDACTED = "[redacted]"
+
+
+@dataclass(frozen=True, slots=True)
+class RelaunchParams:
+    """Which run, and what to change."""
+
+    run: str = param(help="id, unique prefix of an id, or name", positional=True, cursor="run", metavar="RUN")
+    set: tuple[str, ...] = param(
+        (), help="change a flag of the command, as in lr=0.01", metavar="FLAG=VALUE", short="s"
+    )
+    name: str | None = param(None, help="name of the new run", short="n")
+    command: tuple[str, ...] = param((), help="another command, behind --", remainder=True, metavar="CMD")
+
+
+def launch_params(ctx: Context, params: RelaunchParams) -> launch.LaunchParams:
+    """The launch that this comes to.
+
+    Raises:
+        ActionFailed: the run's command is not known, or held a secret that was not kept.
+        UsageError: a flag to change does not occur in the command.
+    """
+    run = ctx.catalog.runs.get(params.run)
+    command = params.command or run.command
+    if not command:
+        raise ActionFailed(f'The command of run "{run.name}" is not known.', "Give one behind --.")
+    if any(REDACTED in word for word in command):
+        hint = "Give the whole command behind --."
+        raise ActionFailed(f'The command of run "{run.name}" held a secret, which is never kept.', hint)
+    return launch.LaunchParams(
+        command=changed(command, params.set),
+        experiment=run.experiment,
+        name=params.name,
+        cwd=run.cwd or None,
+        tag=tuple(k if not v else f"{k}={v}" for k, v in run.tags.items()),
+        backend=run.backend,
+        gpus=run.gpus,
+        teardown=tuple(shlex.join(words) for words in _teardown(ctx, run)),
+    )
+
+
+def _teardown(ctx: Context, run: Run) -> list[tuple[str, ...]]:
+    """The run's teardown commands.
+
+    Raises:
+        ActionFailed: one held a secret that was not kept; a run must not lose its teardown unseen.
+    """
+    commands = [each.command for each in ctx.catalog.teardowns.commands(run.number)]
+    if any(REDACTED in word for words in commands for word in words):
+        hint = "Launch anew: mlconsole launch --teardown CMD -- ..."
+        raise ActionFailed(f'A teardown command of run "{run.name}" held a secret, which is never kept.', hint)
+    return commands
+
+
+def changed(command: tuple[str, ...], changes: tuple[str, ...]) -> tuple[str, ...]:
+    """The command with flags changed: ``--lr 0.1``, ``--lr=0.1`` and ``lr=0.1`` are all flag ``lr``.
+
+    Raises:
+        UsageError: a change is not FLAG=VALUE, or the flag does not occur.
+    """
+    words = list(command)
+    for change in changes:
+        flag, equals, value = change.partition("=")
+        if not equals or not flag:
+            raise UsageError(f'"{change}" is not FLAG=VALUE.', "Write --set lr=0.01.")
+        if not _replace(words, flag, value):
+            raise UsageError(
+                f'The command has no flag "{flag}": {shlex.join(command)}.', "Give the whole command behind --."
+            )
+    return tuple(words)
+
+
+def _replace(words: list[str], flag: str, value: str) -> bool:
+    for i, word in enumerate(words):
+        head, equals, _ = word.partition("=")
+        if head.lstrip("-") != flag or (not equals and not head.startswith("-")):
+            continue
+        if equals:
+            words[i] = f"{head}={value}"
+        elif i + 1 < len(words):
+            words[i + 1] = value
+        return True
+    return False
+
+
+def plan(ctx: Context, params: RelaunchParams) -> Plan:
+    """The plan of the launch."""
+    found = launch.plan(ctx, launch_params(ctx, params))
+    return Plan("run relaunch", Effect.WRITE, found.steps, found.cost_microusd, command=found.command)
+
+
+def relaunch(ctx: Context, params: RelaunchParams) -> Run:
+    """Launch it."""
+    return launch.run(ctx, launch_params(ctx, params))
+
+
+RELAUNCH = Action(
+    "run relaunch",
+    "Launch a run again, with changes",
+    RelaunchParams,
+    Effect.WRITE,
+    relaunch,
+    plan,
+    target=lambda p: p.run,
+    key="r",
+)

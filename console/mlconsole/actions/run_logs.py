@@ -1,0 +1,101 @@
+"""Reading what a run printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlconsole.actions.base import Action, param
+from mlconsole.actions.context import Context
+from mlconsole.actions.jobs import current_job, observe
+from mlconsole.actions.sync import refresh
+from mlconsole.domain.jobs import Handle
+from mlconsole.domain.plans import Effect
+from mlconsole.domain.results import TextChunk
+from mlconsole.domain.runs import Run
+from mlconsole.errors import NotFound, UsageError
+from mlconsole.plugin_api import Backend, KeepsLogs
+
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class LogsParams:
+    """Which run, and how much of it."""
+
+    run: str = param(help="id, unique prefix of an id, or name", positional=True, cursor="run", metavar="RUN")
+    follow: bool = param(False, help="go on until the run ends", short="f")
+    tail: int | None = param(None, help="only the last lines", metavar="LINES")
+
+
+def logs(ctx: Context, params: LogsParams) -> Iterator[TextChunk]:
+    """What the program wrote to its standard streams, as it came.
+
+    Raises:
+        NotFound: no such run, or it was not launched here and so has no captured output.
+    """
+    if params.tail is not None and params.tail < 0:
+        raise UsageError(f'"{params.tail}" is not a number of lines.')
+    refresh(ctx)
+    run = ctx.catalog.runs.get(params.run)
+    found = current_job(ctx, run.number)
+    if found is None:
+        raise NotFound(f'Run "{run.name}" was not launched by mlconsole, so its output was not kept.')
+    job, handle = found
+    backend = ctx.backend(job.backend)
+    offset = 0
+    if params.tail is not None:
+        yield from _last_lines(backend, handle, params.tail)
+        offset = _end(backend, handle)
+    while not ctx.cancelled.is_set():
+        chunk = backend.logs(handle, "output", offset)
+        offset = chunk.next_offset
+        if chunk.data:
+            yield TextChunk(chunk.data)
+        elif chunk.done or not params.follow:
+            break
+        else:
+            ctx.cancelled.wait(POLL_S)
+    observe(ctx, [job])
+
+
+def _end(backend: Backend, handle: Handle) -> int:
+    offset = 0
+    while (chunk := backend.logs(handle, "output", offset, 16 << 20)).data:
+        offset = chunk.next_offset
+    return offset
+
+
+def _last_lines(backend: Backend, handle: Handle, count: int) -> Iterator[TextChunk]:
+    kept = b""
+    offset = 0
+    while (chunk := backend.logs(handle, "output", offset, 16 << 20)).data:
+        offset = chunk.next_offset
+        kept = b"".join((kept + chunk.data).splitlines(keepends=True)[-count:] if count else [])
+    if kept:
+        yield TextChunk(kept)
+
+
+def log_path(ctx: Context, run: Run) -> Path | None:
+    """The file on this machine that holds what a run prints; None where there is none."""
+    job = ctx.catalog.runs.job(run.number)
+    if job is None or job.handle is None:
+        return None
+    backend = ctx.backend(job.backend)
+    if not isinstance(backend, KeepsLogs):
+        return None
+    found = backend.log_path(Handle(job.backend, job.token, job.handle), "output")
+    return Path(found) if found else None
+
+
+LOGS = Action(
+    "run logs",
+    "Show what a run printed",
+    LogsParams,
+    Effect.READ,
+    logs,
+    target=lambda p: p.run,
+    key="L",
+    streams=True,
+)

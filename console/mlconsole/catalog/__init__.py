@@ -1,0 +1,150 @@
+"""The catalog: everything the console knows, in one SQLite file, and the only place that speaks SQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mlconsole.catalog.ingest import Ingest
+from mlconsole.catalog.store import Store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mlconsole.catalog.audit import Audit
+    from mlconsole.catalog.datasets import Datasets
+    from mlconsole.catalog.due import Due
+    from mlconsole.catalog.leases import Leases
+    from mlconsole.catalog.ledger import Ledger
+    from mlconsole.catalog.lineage import LineageGraph
+    from mlconsole.catalog.metrics import Metrics
+    from mlconsole.catalog.models import Models
+    from mlconsole.catalog.prices import Prices
+    from mlconsole.catalog.runs import Runs
+    from mlconsole.catalog.search import Search
+    from mlconsole.catalog.teardowns import Teardowns
+
+T = TypeVar("T")
+
+
+class Catalog:
+    """One catalog directory, opened: a facade with one attribute an aggregate.
+
+    Args:
+        home: the catalog's directory; made when it is missing unless ``read_only``.
+        read_only: never write anything below it.
+        user: whom ``user:me`` means.
+        on_network: use it on a network file system all the same; see :class:`Store`.
+    """
+
+    def __init__(self, home: Path, *, read_only: bool = False, on_network: bool = False, user: str = "") -> None:
+        self.home = home
+        self._user = user
+        self.store = Store(home / "catalog.db", read_only=read_only, on_network=on_network)
+        self.ingest = Ingest(self.store, home / "runs", home / "live")
+
+    # An aggregate is loaded when it is first used: 2 to 6 ms each, and most commands use one or two.
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The runs, by id, name or number."""
+        from mlconsole.catalog.runs import Runs
+
+        return Runs(self.store)
+
+    @cached_property
+    def search(self) -> Search:
+        """The runs, by filter and order."""
+        from mlconsole.catalog.search import Search
+
+        return Search(self.store, self._user)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The histories of metrics."""
+        from mlconsole.catalog.metrics import Metrics
+
+        return Metrics(self.store)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Who changed what."""
+        from mlconsole.catalog.audit import Audit
+
+        return Audit(self.store)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """The prices that were imported."""
+        from mlconsole.catalog.prices import Prices
+
+        return Prices(self.store)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who holds which GPU."""
+        from mlconsole.catalog.leases import Leases
+
+        return Leases(self.store)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What everything cost."""
+        from mlconsole.catalog.ledger import Ledger
+
+        return Ledger(self.store)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """The datasets, by content and by name."""
+        from mlconsole.catalog.datasets import Datasets
+
+        return Datasets(self.store)
+
+    @cached_property
+    def models(self) -> Models:
+        """The registered models."""
+        from mlconsole.catalog.models import Models
+
+        return Models(self.store)
+
+    @cached_property
+    def lineage(self) -> LineageGraph:
+        """What was made from what."""
+        from mlconsole.catalog.lineage import LineageGraph
+
+        return LineageGraph(self.store)
+
+    @cached_property
+    def teardowns(self) -> Teardowns:
+        """What was asked to be given back."""
+        from mlconsole.catalog.teardowns import Teardowns
+
+        return Teardowns(self.store)
+
+    def due(self, now: datetime, host: str, *, is_priced: bool) -> Due:
+        """What waits to be done after a look at the live runs."""
+        from mlconsole.catalog.due import due
+
+        return due(self.store, now, host, is_priced=is_priced)
+
+    def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """Run ``change`` in one immediate transaction; see :meth:`Store.write`.
+
+        A durable change may have grown the audit log, whose newest link is then noted outside the file.
+        """
+        result = self.store.write(change, durable=durable)
+        if durable:
+            self.audit.anchor()
+        return result
+
+    def run_directory(self, run_id: str) -> Path:
+        """The folder of a run's files."""
+        return self.home / "runs" / run_id
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.store.close()

@@ -1,0 +1,125 @@
+"""Run logs on the disk: new bytes of each, decoded piece by piece."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mlconsole.catalog.markers import Marker, is_plain_name
+from mlconsole.catalog.store import Store
+from mlconsole.recorder.format import SUFFIX, Batch, Reader
+
+PIECE_BYTES = 4 << 20
+SELECT_OFFSET = """
+SELECT writer.offset, writer.schemas
+FROM writer JOIN run ON run.n = writer.run
+WHERE run.id = :run AND writer.name = :name
+"""
+SELECT_OFFSETS = "SELECT run.id, writer.name, writer.offset FROM writer JOIN run ON run.n = writer.run"
+
+
+class Piece(NamedTuple):
+    """What was read of one writer's log, from ``before`` on.
+
+    Attributes:
+        size: the log's size at the last look.
+        touched_at: when the log was written last, in seconds since the epoch.
+        gone: with the log's last piece, why its writer can add no more; None while it can.
+        at_end: nothing of the log is left to read.
+    """
+
+    marker: Marker
+    before: int
+    batch: Batch
+    schemas: dict[int, list[str]]
+    size: int
+    touched_at: float
+    gone: str | None
+    at_end: bool
+
+    @property
+    def after(self) -> int:
+        """Where the next piece begins."""
+        return self.before + self.batch.consumed
+
+
+def read_pieces(store: Store, runs: Path, marker: Marker, gone: str | None) -> Iterator[Piece]:
+    """The pieces of a log that the catalog does not have yet; at least one, unless the log is unreadable.
+
+    Raises:
+        OSError: the log is gone or may not be read.
+    """
+    rows = store.read(SELECT_OFFSET, {"run": marker.run, "name": marker.writer})
+    offset, schemas = (rows[0][0], rows[0][1]) if rows else (0, "{}")
+    reader = Reader({int(number): keys for number, keys in json.loads(schemas).items()})
+    wanted = PIECE_BYTES
+    with open(f"{runs}/{marker.run}/log/{marker.writer}", "rb") as file:
+        status = os.fstat(file.fileno())
+        while True:
+            file.seek(offset)
+            data = file.read(wanted)
+            at_end = len(data) < wanted
+            batch = reader.read(data, offset, final=gone is not None and at_end)
+            if batch.consumed == 0 and not at_end:
+                wanted *= 2  # one record is longer than a piece
+                continue
+            yield Piece(
+                marker,
+                offset,
+                batch,
+                dict(reader.schemas),
+                status.st_size,
+                status.st_mtime,
+                gone if at_end else None,
+                at_end,
+            )
+            if at_end:
+                return
+            wanted = PIECE_BYTES
+            offset += batch.consumed
+
+
+def unmarked(store: Store, logs: Sequence[Log], marked: set[tuple[str, str]]) -> list[Marker]:
+    """Logs with bytes that the catalog does not have and no marker tells of: after a restore, say.
+
+    Their writers are taken to be gone, because a recorder leaves its marker until the catalog has everything.
+    """
+    known = {(run, name): offset for run, name, offset in store.read(SELECT_OFFSETS)}
+    return [
+        Marker(log.folder / ".no-marker", log.run, log.name, 0, 0, "", "", "")
+        for log in logs
+        if (log.run, log.name) not in marked and log.size > known.get((log.run, log.name), 0)
+    ]
+
+
+class Log(NamedTuple):
+    """One log on the disk."""
+
+    folder: Path
+    run: str
+    name: str
+    size: int
+
+
+def all_logs(runs: Path) -> list[Log]:
+    """Every log under the home."""
+    found = []
+    for run in _names(runs):
+        folder = runs / run / "log"
+        for name in _names(folder):
+            if name.endswith(SUFFIX):
+                try:
+                    found.append(Log(folder, run, name, os.stat(folder / name, follow_symlinks=False).st_size))
+                except OSError:
+                    continue
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if is_plain_name(name))
+    except OSError:
+        return []

@@ -1,0 +1,71 @@
+"""Applies what a backend was seen to say about a job to its run's row. Observation never deletes and never revives."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime
+
+from mlconsole.catalog.run_changes import note_change, set_columns
+from mlconsole.domain.jobs import Handle, Observation
+from mlconsole.domain.runs import Reach, State
+from mlconsole.domain.times import to_us
+
+SELECT = "SELECT state, outcome, reach, started_us, reason FROM run WHERE n = :n"
+
+
+def set_handle(db: sqlite3.Connection, number: int, handle: Handle) -> None:
+    """Keep the handle that the backend gave for a run."""
+    set_columns(db, number, handle=json.dumps(dict(handle.data)))
+
+
+def apply_observation(db: sqlite3.Connection, number: int, seen: Observation, now: datetime) -> bool:
+    """Put one observation into a run's row and timeline; True when its state or reach changed."""
+    row = db.execute(SELECT, {"n": number}).fetchone()
+    if row is None or row[0] == State.ENDED.value:
+        return False
+    if not seen.reachable:
+        return _lost_sight(db, number, row[2], now)
+    columns: dict[str, object] = {"seen_us": to_us(now)}
+    if row[2] != Reach.OK.value:
+        columns |= {"reach": Reach.OK.value, "reach_since_us": None}
+    if seen.started_at is not None and row[3] is None:
+        columns["started_us"] = to_us(seen.started_at)
+    if seen.host:
+        columns["host"] = seen.host
+    changed = _next_state(seen.state, State(row[0]))
+    if changed is not None:
+        columns |= _state_columns(seen, changed, now)
+    elif seen.reason != row[4]:
+        columns["reason"] = seen.reason
+    set_columns(db, number, **columns)
+    if changed is not None:
+        at = (seen.ended_at if changed is State.ENDED else seen.started_at) or now
+        note_change(db, number, at, changed, seen.outcome, seen.evidence or seen.reason)
+    return changed is not None or row[2] != Reach.OK.value
+
+
+def _lost_sight(db: sqlite3.Connection, number: int, reach: str, now: datetime) -> bool:
+    if reach == Reach.UNREACHABLE.value:
+        return False
+    set_columns(db, number, reach=Reach.UNREACHABLE.value, reach_since_us=to_us(now))
+    return True
+
+
+def _next_state(seen: State, known: State) -> State | None:
+    """The state to move to, None to stay. A stop that was asked for is not forgotten by a late look."""
+    if seen is known or (known is State.STOPPING and seen in (State.STARTING, State.RUNNING)):
+        return None
+    return seen
+
+
+def _state_columns(seen: Observation, state: State, now: datetime) -> dict[str, object]:
+    columns: dict[str, object] = {"state": state.value, "reason": seen.reason}
+    if state is State.ENDED:
+        columns |= {
+            "outcome": seen.outcome.value if seen.outcome else "unknown",
+            "exit_code": seen.exit_code,
+            "ended_us": to_us(seen.ended_at or now),
+            "cleanup": "; ".join(seen.survivors),
+        }
+    return columns

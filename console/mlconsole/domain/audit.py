@@ -1,0 +1,24 @@
+"""Audit rows: who did what, when, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One row. ``phase`` is ``begin`` (with the first change) or ``end`` (with the result)."""
+
+    seq: int
+    at: datetime
+    actor: str
+    host: str
+    action: str
+    effect: str
+    phase: str
+    target: str
+    params: Mapping[str, object]
+    result: str
+    chain: str

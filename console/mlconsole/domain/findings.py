@@ -1,0 +1,15 @@
+"""Findings of a check-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a check-up. ``level`` is ok, note, warning or failure; ``hint`` says what to do."""
+
+    level: str
+    subject: str
+    message: str
+    hint: str = ""

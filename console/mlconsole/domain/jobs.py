@@ -1,0 +1,138 @@
+"""Jobs: what a backend is asked to run and what it says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from mlconsole.domain.runs import Outcome, State
+
+
+class Ability(StrEnum):
+    """What a backend can do beyond the core contract; what is missing is greyed out with the reason."""
+
+    ARRAYS = "arrays"
+    PRIORITIES = "priorities"
+    QUEUES = "queues"
+    MULTI_NODE = "multi_node"
+    PREEMPTION = "preemption"
+    PRICE = "price"
+    CONTAINERS = "containers"
+    EXEC = "exec"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a job asks for. None means: not asked, the backend's default."""
+
+    gpus: int = 0
+    cpus: int | None = None
+    memory_mib: int | None = None
+    nodes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A program to run, exactly.
+
+    ``argv`` reaches the child unchanged and never passes through a shell. ``env`` is added to the backend's own
+    environment; ``directory`` is the run's folder in the catalog, where streams and records go. ``teardown`` are
+    commands that run when the program has ended, however it ended; see :class:`Finaliser`.
+    """
+
+    run_id: str
+    name: str
+    argv: tuple[str, ...]
+    cwd: str
+    directory: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    resources: Resources = field(default_factory=Resources)
+    time_limit_s: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    teardown: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A backend's own name for a job, with the token it was submitted under. ``data`` is JSON-able."""
+
+    backend: str
+    token: str
+    data: Mapping[str, str | int | float | None] = field(default_factory=dict)
+
+
+class FinaliserState(StrEnum):
+    """Where a teardown command is. ``STUCK``: nobody tries it again by itself, or nobody saw how it ended."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FAILING = "failing"
+    STUCK = "stuck"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Finaliser:
+    """One teardown command of a job: it runs to success exactly once, after the program has ended, however it ended.
+
+    ``number`` is its place among the job's commands; ``message`` says what its last try came to.
+    """
+
+    number: int
+    state: FinaliserState
+    tries: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one look at one job showed, and the evidence for it.
+
+    ``reachable`` False means the look itself failed: state and outcome then say nothing.
+    ``survivors`` names processes of the job that are still alive after its end, as ``pid command``.
+    """
+
+    token: str
+    state: State
+    outcome: Outcome | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    evidence: str = ""
+    reachable: bool = True
+    host: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    survivors: tuple[str, ...] = ()
+    finalisers: tuple[Finaliser, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a backend answers, its version and its abilities; ``detail`` says what it found, in words."""
+
+    reachable: bool
+    version: str
+    abilities: tuple[Ability, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """Bytes of one stream from an offset; ``next_offset`` is where to read on. ``done`` when the job has ended."""
+
+    data: bytes
+    next_offset: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BackendStatus:
+    """One installed backend and the answer of its last probe."""
+
+    name: str
+    reachable: bool
+    version: str
+    abilities: tuple[Ability, ...]
+    detail: str

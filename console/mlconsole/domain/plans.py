@@ -1,0 +1,40 @@
+"""Plans: what an action would do, said before it does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Effect(StrEnum):
+    """How much an action changes."""
+
+    READ = "read"
+    WRITE = "write"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a plan does, in words, and what it touches."""
+
+    text: str
+    touches: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of an action in order.
+
+    ``cost_microusd`` is None when the cost is not known. ``irreversible`` lists what cannot be undone. ``confirm``
+    is the text to type for a large blast radius, empty when a key is enough. ``command`` is the same thing as a
+    command line.
+    """
+
+    action: str
+    effect: Effect
+    steps: tuple[Step, ...]
+    cost_microusd: int | None = None
+    irreversible: tuple[str, ...] = ()
+    confirm: str = ""
+    command: str = ""

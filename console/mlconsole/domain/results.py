@@ -1,0 +1,57 @@
+"""What actions give back: plain values that every front end can show as text, JSON or widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """Many things of one kind.
+
+    ``columns`` asks for a table of these columns; ``more`` says that there are more; ``failed`` that they are what a
+    check found wrong.
+    """
+
+    kind: str
+    items: Sequence[T]
+    columns: tuple[str, ...] = ()
+    more: bool = False
+    total: int | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action that changed something and has little else to say.
+
+    ``kind`` names what was changed; ``fields`` go into the JSON document; ``data`` is what a script wants on stdout.
+    """
+
+    kind: str
+    message: str
+    data: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """Results that follow each other, each one whole: lines for a person, one object a line for a script."""
+
+    items: Iterator[object]
+
+
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    """Bytes to be shown as they are.
+
+    ``kind`` is ``log`` for a piece of what a stranger's program wrote, cut anywhere, and ``file`` for a document of our
+    own making.
+    """
+
+    data: bytes
+    kind: str = "log"

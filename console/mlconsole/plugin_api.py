@@ -1,0 +1,125 @@
+"""All that a plugin may import.
+
+A backend is a class registered under the entry-point group ``mlconsole.backends``; see ``plugins/README.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from mlconsole.domain.jobs import (
+    Ability,
+    Finaliser,
+    FinaliserState,
+    Handle,
+    JobSpec,
+    LogChunk,
+    Observation,
+    Probe,
+    Resources,
+)
+from mlconsole.domain.runs import Outcome, State
+from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NotFound, UsageError
+
+__all__ = [
+    "Ability",
+    "ActionFailed",
+    "Backend",
+    "BackendUnreachable",
+    "Finaliser",
+    "FinaliserState",
+    "Finalises",
+    "Handle",
+    "JobSpec",
+    "KeepsLogs",
+    "LogChunk",
+    "MlconsoleError",
+    "NotFound",
+    "Observation",
+    "Outcome",
+    "Probe",
+    "Resources",
+    "RunsHere",
+    "State",
+    "UsageError",
+]
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Where runs execute.
+
+    Every call may raise :class:`BackendUnreachable`; it then means only that no answer came. Calls are synchronous
+    and may be slow: the caller gives them a deadline of its own. None of them may delete anything on observation.
+    """
+
+    name: str
+
+    def probe(self) -> Probe:
+        """Look whether the backend answers, and what it can do."""
+        ...
+
+    def submit(self, spec: JobSpec, token: str) -> Handle:
+        """Start a job once. A lost reply is settled by :meth:`find`, never by a second submit."""
+        ...
+
+    def observe(self, handles: Sequence[Handle]) -> list[Observation]:
+        """Look at many jobs in one call; the answer is in the order of ``handles``."""
+        ...
+
+    def find(self, token: str, directory: str) -> Handle | None:
+        """The job submitted under ``token``, or None when the backend is certain that there is none.
+
+        ``directory`` is the run's folder, for backends that keep their records there.
+        """
+        ...
+
+    def cancel(self, handle: Handle, grace_s: float) -> Observation:
+        """Ask the job to end, then make it end; returns what is left, survivors named."""
+        ...
+
+    def logs(self, handle: Handle, stream: str, offset: int, limit: int = 1 << 20) -> LogChunk:
+        """At most ``limit`` bytes of a stream (``output``: both standard streams as they came) from ``offset``."""
+        ...
+
+    def release(self, handle: Handle) -> tuple[str, ...]:
+        """Give back what the job still holds; returns what could not be given back, named."""
+        ...
+
+    def reconcile(self) -> list[Handle]:
+        """Every job of ours that the backend still holds, whether the catalog knows it or not."""
+        ...
+
+
+@runtime_checkable
+class RunsHere(Protocol):
+    """A backend whose jobs run on this machine: its GPUs are leased to them, and its time is charged to them."""
+
+    def runs_here(self) -> bool:
+        """True when they do."""
+        ...
+
+
+@runtime_checkable
+class Finalises(Protocol):
+    """A backend that runs a job's teardown commands when it has ended, whatever has become of its launcher."""
+
+    def finalise(self, handle: Handle, commands: Sequence[Sequence[str]], cwd: str, env: Mapping[str, str]) -> None:
+        """Begin the commands that are stuck again, because a person asked for it; returns at once.
+
+        ``commands`` are all of the job's, in their order; one that is done or goes on is left alone.
+
+        Raises:
+            ActionFailed: the job has not ended, or it cannot be begun from here.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsLogs(Protocol):
+    """A backend whose streams are files on this machine, so that a screen can search them in place."""
+
+    def log_path(self, handle: Handle, stream: str) -> str | None:
+        """The file that holds the stream, or None when there is none (yet)."""
+        ...

@@ -1,0 +1,116 @@
+"""What people hand to a recorder, made into what a log can hold. Nothing here raises on a strange value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Callable
+
+JSON = object
+Scalars = (str, float, int, bool)
+
+_TEXT = 10_000
+_DEPTH = 32
+_NODES = 100_000
+_INT_BITS = 13_000  # json refuses integers of more than 4300 digits
+
+
+def numbers(metrics: Mapping[object, object], lose: Callable[[str, object], None]) -> dict[str, float]:
+    """The values of a mapping as floats under text keys; nested mappings give keys joined by ``/``.
+
+    Args:
+        metrics: what was logged.
+        lose: called with the key and the value of each that is no number.
+    """
+    found: dict[str, float] = {}
+    _collect(metrics, "", 0, found, lose)
+    return found
+
+
+def _collect(
+    metrics: Mapping[object, object],
+    path: str,
+    depth: int,
+    found: dict[str, float],
+    lose: Callable[[str, object], None],
+) -> None:
+    for key, value in metrics.items():
+        name = path + as_text(key)
+        if isinstance(value, Mapping) and depth < _DEPTH:
+            _collect(value, name + "/", depth + 1, found, lose)
+            continue
+        try:
+            found[name] = float.__float__(value) if isinstance(value, float) else _as_float(value)
+        except Exception:  # noqa: BLE001  a foreign object's conversion may raise anything
+            lose(name, value)
+
+
+def _as_float(value: object) -> float:
+    if isinstance(value, (str, bytes, bytearray)):
+        raise TypeError("text is not a number")
+    return float(value)  # type: ignore[arg-type]
+
+
+def as_text(value: object, limit: int = _TEXT) -> str:
+    """A value as text, cut to a limit."""
+    if isinstance(value, str):
+        return value
+    try:
+        text = str(value)
+    except Exception:  # noqa: BLE001  a foreign object's text may raise anything
+        return f"<{type(value).__name__} that has no text>"
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+class Cleaner:
+    """Makes any value one that JSON has a form for: scalars, lists and dicts stay, the rest becomes text."""
+
+    def __init__(self) -> None:
+        self._left = _NODES
+
+    def clean(self, value: object, depth: int = 0) -> object:
+        """The value in JSON's terms; what is too deep or too much is cut to text."""
+        self._left -= 1
+        if value is None or isinstance(value, (str, bool, float)):
+            return value
+        if isinstance(value, int):
+            return value if value.bit_length() <= _INT_BITS else as_text(hex(value))
+        if depth >= _DEPTH or self._left < 0:
+            return as_text(value, 100)
+        if isinstance(value, Mapping):
+            return {as_text(key): self.clean(item, depth + 1) for key, item in list(value.items())}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.clean(item, depth + 1) for item in value]
+        return self._scalar(value)
+
+    def _scalar(self, value: object) -> object:
+        """A foreign scalar (of numpy, torch) as Python's own, anything else as text."""
+        item = getattr(value, "item", None)
+        if callable(item) and getattr(value, "ndim", None) == 0:
+            try:
+                plain = item()
+            except Exception:  # noqa: BLE001  a foreign object's conversion may raise anything
+                plain = None
+            if isinstance(plain, (str, bool, int, float)):
+                return plain
+        return as_text(value)
+
+
+def as_mapping(value: object) -> dict[str, object]:
+    """A mapping, or an object's attributes (such as those of ``argparse.Namespace``), in JSON's terms.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    source = value if isinstance(value, Mapping) else vars(value)
+    cleaned = Cleaner().clean(source)
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def as_tags(tags: object) -> dict[str, str]:
+    """Tags from a mapping, a list of names, or one name; a bare name has an empty value."""
+    if isinstance(tags, str):
+        return {tags: ""}
+    if isinstance(tags, Mapping):
+        return {as_text(key): "" if value is None else as_text(value) for key, value in tags.items()}
+    return {as_text(tag): "" for tag in tags}  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""What the program knows, made fit to be shown: text, charts, documents. No screen library here."""

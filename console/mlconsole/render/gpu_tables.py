@@ -1,0 +1,92 @@
+"""GPUs as lines of text; whatever is replayed or simulated says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mlconsole.domain.gpu import GpuHealth, GpuProcess, GpuReading, Source, Value
+from mlconsole.domain.gpu_rows import GpuPast, GpuReport, GpuRow
+from mlconsole.render import numbers
+from mlconsole.render.money_tables import per_hour
+from mlconsole.render.sanitise import clean
+from mlconsole.render.spark import sparkline
+from mlconsole.render.tables import table
+
+OLD_S = 5.0
+
+
+def lines(result: object, now: datetime) -> list[str] | None:
+    """The lines of a result about GPUs; None for any other."""
+    return _report(result) if isinstance(result, GpuReport) else None
+
+
+def listing(items: Sequence[object], now: datetime) -> list[str] | None:
+    """The lines of a list about GPUs; None for any other."""
+    if not isinstance(items[0], GpuPast):
+        return None
+    return [line for past in items if isinstance(past, GpuPast) for line in _past(past)]
+
+
+def _report(report: GpuReport) -> list[str]:
+    snapshot = report.snapshot
+    if not report.rows:
+        return [clean(f"{snapshot.host}: {snapshot.words}.", 1000)]
+    titles = ("GPU", "NAME", "USE", "MEMORY", "POWER", "TEMP", "STATE", "RUN", "USER", "COSTS")
+    out = [] if snapshot.state.has_readings else [clean(f"{snapshot.host}: {snapshot.words}; last known:", 1000)]
+    out += table(titles, [_row(row) for row in report.rows], {0, 2, 3, 4, 5, 9})
+    for row in report.rows:
+        if row.keep:
+            until = f"{row.keep.until:%Y-%m-%d %H:%M} UTC"
+            out.append(clean(f"GPU {row.reading.index}: kept until {until} by {row.keep.who}: {row.keep.why}", 1000))
+        out += [clean(f"GPU {row.reading.index}: {_process(each)}", 1000) for each in row.reading.processes.value or ()]
+    sources = {row.reading.source for row in report.rows} - {Source.NVML}
+    return out + [f"These figures are {source.value}: no live GPU." for source in sorted(sources)]
+
+
+def _row(row: GpuRow) -> tuple[str, ...]:
+    gpu = row.reading
+    state = row.idle_class.value.upper() if row.idle_class else ""
+    if gpu.health is not GpuHealth.OK:
+        state = gpu.health.words
+    elif gpu.age_s > OLD_S:
+        state = f"{state} {gpu.age_s:.0f} s old".strip()
+    run = row.run_name or row.run_id or ("leased" if row.lease else "")
+    cost = "" if row.price_microusd_per_h is None else per_hour(row.price_microusd_per_h)
+    use, power, temperature = (
+        _figure(gpu.utilization_percent, " %"),
+        _figure(gpu.power_w, " W"),
+        _figure(gpu.temperature_c, " C"),
+    )
+    return str(gpu.index), gpu.name, use, _memory(gpu), power, temperature, state, run, row.user, cost
+
+
+def _figure(value: Value[float], unit: str) -> str:
+    return f"{value.value:.0f}{unit}" if value.value is not None else "?"
+
+
+def _memory(gpu: GpuReading) -> str:
+    used, whole = gpu.memory_used_mib.value, gpu.memory_total_mib.value
+    if used is None:
+        return "?"
+    return f"{used / 1024:.1f} GiB" if whole is None else f"{used / 1024:.1f}/{whole / 1024:.0f} GiB"
+
+
+def _process(process: GpuProcess) -> str:
+    memory = "" if process.memory_mib.value is None else f", {process.memory_mib.value / 1024:.1f} GiB"
+    if not process.visible:
+        return f"process {process.pid} (host pid, not visible){memory}"
+    whose = f"run {process.run_id}" if process.run_id else "of no run"
+    return f"process {process.pid} {process.command} ({process.user}), {whose}{memory}"
+
+
+def _past(past: GpuPast) -> list[str]:
+    label = "" if past.source == Source.NVML.value else f"  [{past.source}]"
+    head = clean(f"{past.host} {past.uuid} {past.name}: {past.figure}{label}", 300)
+    if not past.points:
+        return [head, "  nothing is known of that time"]
+    means = [point.mean for point in past.points]
+    low, high = min(point.least for point in past.points), max(point.most for point in past.points)
+    mean = sum(point.mean * point.count for point in past.points) / sum(point.count for point in past.points)
+    said = f"  least {numbers.number(low)}, mean {numbers.number(mean)}, most {numbers.number(high)}"
+    return [head, f"  {sparkline(means, 60)}", f"{said}, {len(means)} buckets of {past.width_s} s"]

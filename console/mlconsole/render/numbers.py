@@ -1,0 +1,69 @@
+"""Numbers, times, durations, sizes and money as people read them: with units and a fixed precision."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+
+def number(value: float | None) -> str:
+    """A metric or param value in at most eight characters or so, four significant digits."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < 10**9 else f"{value:.4g}" if abs(value) < 10**300 else str(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    size = abs(value)
+    if value == 0 or 1e-4 <= size < 1e5:
+        return f"{value:.4g}" if size < 1000 else f"{value:,.1f}"
+    return f"{value:.3e}"
+
+
+def duration(seconds: float | None) -> str:
+    """``12s``, ``3m05s``, ``2h14m``, ``3d04h``."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """How long ago, coarse: ``now``, ``42s ago``, ``5m ago``, ``3h ago``, ``2d ago``, or the date beyond a month."""
+    if moment is None:
+        return ""
+    seconds = (now - moment).total_seconds()
+    if seconds < 1:
+        return "now"
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= size:
+            count = int(seconds // size)
+            return moment.strftime("%Y-%m-%d") if unit == "d" and count > 30 else f"{count}{unit} ago"
+    return "now"
+
+
+def money(microusd: int | None) -> str:
+    """``$1,234.56``; empty when the cost is not known."""
+    return "" if microusd is None else f"${microusd / 1_000_000:,.2f}"
+
+
+def size(count: int | None) -> str:
+    """Bytes in binary units: ``512 B``, ``1.4 MiB``."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,43 @@
+"""Small drawings that fit in a table's cell: a sparkline and a bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+_ASCII_LEVELS = "_.-~=+*#"
+_GAP = "×"
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def sparkline(values: Sequence[float], width: int, *, is_ascii: bool = False) -> str:
+    """The course of values in ``width`` cells; each cell is the highest of its share, a gap shows as ``×``."""
+    if not values or width <= 0:
+        return " " * max(0, width)
+    levels = _ASCII_LEVELS if is_ascii else _LEVELS
+    width_used = min(width, len(values))
+    shares = [values[i * len(values) // width_used : (i + 1) * len(values) // width_used] for i in range(width_used)]
+    peaks = [max((value for value in share if math.isfinite(value)), default=math.nan) for share in shares]
+    finite = [peak for peak in peaks if math.isfinite(peak)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    drawn = [_level(peak, low, high, levels) if math.isfinite(peak) else ("x" if is_ascii else _GAP) for peak in peaks]
+    return "".join(drawn).ljust(width)
+
+
+def _level(value: float, low: float, high: float, levels: str) -> str:
+    if high <= low:
+        return levels[0]
+    return levels[min(len(levels) - 1, int((value - low) / (high - low) * len(levels)))]
+
+
+def bar(fraction: float, width: int, *, is_ascii: bool = False) -> str:
+    """A bar filled by a fraction from 0 to 1, exact to an eighth of a cell; not a number is an empty bar."""
+    if not math.isfinite(fraction):
+        fraction = 0.0
+    fraction = min(1.0, max(0.0, fraction))
+    if is_ascii:
+        return ("#" * round(fraction * width)).ljust(width, ".")
+    eighths = round(fraction * width * 8)
+    whole, rest = divmod(eighths, 8)
+    return (_EIGHTHS[8] * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)

@@ -1,0 +1,1 @@
+"""GPU and host telemetry: live readings through an abandonable child process, replays and simulations of them."""

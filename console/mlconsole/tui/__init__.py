@@ -1,0 +1,1 @@
+"""The screen: widgets show, screens arrange, actions decide."""

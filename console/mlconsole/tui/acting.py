@@ -1,0 +1,160 @@
+"""Carries actions out from the screen: form where something is missing, plan, confirmation, result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlconsole import actions
+from mlconsole.actions.base import Action, Option, option_of
+from mlconsole.actions.execute import execute, plan
+from mlconsole.domain.plans import Effect, Plan
+from mlconsole.domain.results import Done
+from mlconsole.domain.runs import Run
+from mlconsole.recorder.redact import redact_argv
+from mlconsole.render.tables import lines
+from mlconsole.tui.places import Location
+from mlconsole.tui.widgets.dialog import FormDialog, PlanDialog, TextDialog
+
+if TYPE_CHECKING:
+    from mlconsole.tui.console import Console
+
+SHOWN_BY = {
+    "run show": "run",
+    "run logs": "run",
+    "run compare": "compare",
+    "run list": "runs",
+    "experiment list": "experiments",
+    "backend list": "jobs",
+    "audit list": "audit",
+}
+"""The place that shows what an action reads."""
+
+
+class Acting:
+    """Does what a key or the palette asks for, on what the cursor stands on."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def begin(self, name: str) -> None:
+        """Begin an action."""
+        console = self._console
+        action = actions.named(name)
+        if reason := self.why_off(action):
+            console.say(f"{name} is off: {reason}.", "warn")
+            return
+        given: dict[str, Any] = {}
+        screen = console.place_screen
+        for field in dataclasses.fields(action.params):
+            if cursor := option_of(field).cursor:
+                found = screen.filled(cursor) if screen else None
+                if not found:
+                    console.say(f"{name}: there is nothing under the cursor.", "warn")
+                    return
+                given[field.name] = found
+        if screen is not None:
+            given = screen.widened(name, given)
+        if name in SHOWN_BY:
+            self._navigate(name, given)
+        else:
+            self._ask_params(action, given)
+
+    def why_off(self, action: Action[Any]) -> str:
+        """Why an action cannot be begun here; empty when it can."""
+        console = self._console
+        if action.effect is not Effect.READ and console.ctx.settings.read_only:
+            return "this console is read-only"
+        offers = console.place_screen.offers if console.place_screen else frozenset()
+        missing = {option.cursor for option in options_of(action) if option.cursor} - offers
+        return "it needs a run under the cursor, as in :runs" if missing else ""
+
+    def _navigate(self, name: str, given: Mapping[str, Any]) -> None:
+        target = given.get("run") or ",".join(given.get("runs", ()))
+        cursor = "log" if name == "run logs" else ""
+        self._console.go(Location(SHOWN_BY[name], str(target), cursor=cursor))
+
+    def _ask_params(self, action: Action[Any], given: dict[str, Any]) -> None:
+        console = self._console
+        kept = console.session.values.get(action.name, {})
+        last = {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
+        if action.name == "run relaunch":
+            # The run's own command stands in the form, to be edited.
+            console.reads.do(
+                lambda: console.ctx.catalog.runs.get(given["run"]).command,
+                lambda command: self._open_form(action, given, {"command": command}),
+            )
+        else:
+            self._open_form(action, given, last)
+
+    def _open_form(self, action: Action[Any], given: dict[str, Any], first: Mapping[str, Any]) -> None:
+        form = FormDialog(action, given, first)
+        if form.is_empty:
+            self._make_plan(action, given)
+            return
+
+        def entered(values: Mapping[str, Any] | None) -> None:
+            if values is not None:
+                self._remember(action, given, values)
+                self._make_plan(action, values)
+
+        self._console.push_screen(form, entered)
+
+    def _remember(self, action: Action[Any], given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        private = {f.name for f in dataclasses.fields(action.params) if option_of(f).private}
+        kept = {k: v for k, v in values.items() if k not in given and k not in private}
+        safe = {k: redact_argv(list(v)) if isinstance(v, tuple) else v for k, v in kept.items()}
+        self._console.session.values[action.name] = safe
+
+    def _make_plan(self, action: Action[Any], values: Mapping[str, Any]) -> None:
+        console = self._console
+        params = action.params(**values)
+        if action.effect is Effect.READ:
+            self._do(action, params)
+            return
+        console.say(f"Planning {action.name} ...", "dim")
+        console.doing.do(
+            lambda: plan(console.ctx, action, params), lambda found: self._show_plan(action, params, found)
+        )
+
+    def _show_plan(self, action: Action[Any], params: Any, found: Plan) -> None:
+        self._console.say("")
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._do(action, params)
+            else:
+                self._console.say("Nothing was changed.", "dim")
+
+        self._console.push_screen(PlanDialog(found, action.summary), answered)
+
+    def _do(self, action: Action[Any], params: Any) -> None:
+        self._console.say(f"{action.name} ...", "dim")
+        self._console.doing.do(
+            lambda: self._carry_out(action, params), lambda result: self._done(action, params, result)
+        )
+
+    def _carry_out(self, action: Action[Any], params: Any) -> object:
+        result = execute(self._console.ctx, action, params, confirmed=True)
+        return list(result) if isinstance(result, Iterator) else result
+
+    def _done(self, action: Action[Any], params: Any, result: object) -> None:
+        console = self._console
+        if isinstance(result, Run):
+            console.names[result.id] = result.name
+        if output := getattr(params, "output", None):
+            words = [f"written to {output}"]
+        else:
+            words = [] if result is None else lines(result, console.ctx.clock())
+        if action.effect is Effect.READ and len(words) > 1 and not isinstance(result, Done):
+            console.say("")
+            console.push_screen(TextDialog(action.name, words))
+        else:
+            console.say(f"{action.name}: {words[0] if words else 'done'}", "good")
+        console.look_again()
+
+
+def options_of(action: Action[Any]) -> list[Option]:
+    """How the params of an action appear."""
+    return [option_of(field) for field in dataclasses.fields(action.params)]

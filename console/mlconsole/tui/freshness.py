@@ -1,0 +1,111 @@
+"""Keeps the catalog fresh while a console is open, and knows how fresh it is.
+
+Two daemon threads: one ingests run logs, one looks at live jobs. A backend that hangs holds up its own thread only;
+the age of the last look is then shown.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from mlconsole.actions.context import Context
+from mlconsole.actions.sync import ingest, observe_live
+from mlconsole.tui.widgets.line import Span
+from mlconsole.tui.work import words_of
+
+INGEST_S = 1.0
+OBSERVE_S = 1.5
+STALE_S = 10.0
+LIVE = ("running", "starting", "submitting", "queued", "stopping")
+BAD = ("failed", "oom", "timed_out", "node_lost", "never_started")
+
+
+class Changed(Message):
+    """Something in the catalog may have changed."""
+
+    bubble = False
+
+
+class Freshness:
+    """The threads, and what they last saw.
+
+    Args:
+        pump: told with :class:`Changed`.
+        ctx: the session.
+    """
+
+    def __init__(self, pump: MessagePump, ctx: Context) -> None:
+        self._pump = pump
+        self._ctx = ctx
+        self._stop = threading.Event()
+        self._seen_at: dict[str, float] = {}
+        self._errors: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+        self._version: int | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        for name, work, pause_s in (("logs", self._ingest, INGEST_S), ("jobs", self._observe, OBSERVE_S)):
+            self._seen_at[name] = time.monotonic()
+            args = (name, work, pause_s)
+            threading.Thread(target=self._loop, args=args, name=f"mlconsole-{name}", daemon=True).start()
+
+    def stop(self) -> None:
+        """End soon; does not wait."""
+        self._stop.set()
+
+    def _loop(self, name: str, work: Callable[[], bool], pause_s: float) -> None:
+        while not self._stop.is_set():
+            try:
+                changed = work()
+                changed |= self._errors.pop(name, None) is not None
+                self._seen_at[name] = time.monotonic()
+            except Exception as error:  # noqa: BLE001  the top of its thread
+                changed = self._errors.get(name) != words_of(error)
+                self._errors[name] = words_of(error)
+            if changed and not self._stop.is_set():
+                self._pump.post_message(Changed())
+            self._stop.wait(pause_s)
+
+    def _ingest(self) -> bool:
+        changed = False if self._ctx.settings.read_only else ingest(self._ctx)
+        version = self._ctx.catalog.store.changes_by_others()
+        if not changed and version == self._version:
+            return False  # Counting a million runs again would cost a fiftieth of a core.
+        self._version = version
+        return self._count() or changed
+
+    def _count(self) -> bool:
+        counts = self._ctx.catalog.runs.counts()
+        self._ctx.catalog.store.let_go_of_memory()
+        changed = counts != self._counts
+        self._counts = counts
+        return changed
+
+    def _observe(self) -> bool:
+        return False if self._ctx.settings.read_only else observe_live(self._ctx)
+
+    @property
+    def live(self) -> int:
+        """How many runs have not ended."""
+        return sum(self._counts.get(word, 0) for word in LIVE)
+
+    def spans(self) -> list[Span]:
+        """What the status line says: what could not be seen, how much is live, what failed."""
+        out: list[Span] = []
+        for name, seen in self._seen_at.items():
+            age = time.monotonic() - seen
+            if name in self._errors:
+                out.append((f"{name}: {self._errors[name]}  ", "error"))
+            elif age > STALE_S:
+                out.append((f"{name}: last seen {int(age)}s ago  ", "warn"))
+        live = self.live
+        bad = sum(self._counts.get(word, 0) for word in BAD)
+        out.append((f"● {live} running", "state.running" if live else "dim"))
+        out.append((f"  ✖ {bad} failed", "state.bad" if bad else "dim"))
+        return out

@@ -1,0 +1,61 @@
+"""Looks at this machine's GPUs while a screen wants them, on a daemon thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from mlconsole.actions.context import Context
+from mlconsole.actions.gpu import watch
+from mlconsole.domain.gpu_rows import GpuReport
+from mlconsole.tui.work import words_of
+
+INTERVAL_S = 1.0
+
+
+class GpusSeen(Message):
+    """There was another look at the GPUs."""
+
+    bubble = False
+
+
+class GpuFeed:
+    """The last look, and the thread that takes them; a driver that hangs holds up nobody else.
+
+    Args:
+        pump: told with :class:`GpusSeen`.
+        ctx: the session.
+    """
+
+    def __init__(self, pump: MessagePump, ctx: Context) -> None:
+        self._pump = pump
+        self._ctx = replace(ctx, session=ctx, cancelled=threading.Event())
+        self._thread: threading.Thread | None = None
+        self.report: GpuReport | None = None
+        self.error = ""
+
+    def start(self) -> None:
+        """Begin, unless it has begun."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._look, name="mlconsole-gpus", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End soon; does not wait."""
+        self._ctx.cancelled.set()
+
+    def _look(self) -> None:
+        try:
+            for report in watch(self._ctx, INTERVAL_S):
+                self.report = report
+                self._tell()
+        except Exception as error:  # noqa: BLE001  the top of its thread
+            self.error = words_of(error)
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._ctx.cancelled.is_set():
+            self._pump.post_message(GpusSeen())

@@ -1,0 +1,162 @@
+"""Every screen of the console on one page: its names, what it shows, and where its code is.
+
+A new screen is a line here, a module and its .tcss in ``screens/``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mlconsole.domain.query import Query, parse
+from mlconsole.errors import QueryError
+
+if TYPE_CHECKING:
+    from mlconsole.tui.screens.base import PlaceScreen
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One screen.
+
+    Attributes:
+        name: what is typed behind ``:``.
+        aliases: other words for it.
+        title: its heading.
+        summary: one line for help and completion.
+        screen: ``module:class``, loaded when the place is first visited.
+        lists: what it lists and filters (``run``), empty when it takes no filter.
+        takes: what it is about (``run``, ``marked``), empty when it needs nothing.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    title: str
+    summary: str
+    screen: str
+    lists: str = ""
+    takes: str = ""
+
+
+PLACES: tuple[Place, ...] = (
+    Place(
+        "overview",
+        ("o", "home"),
+        "Overview",
+        "what is wrong, what runs, what has ended",
+        "mlconsole.tui.screens.overview:OverviewScreen",
+    ),
+    Place("runs", ("r", "ls"), "Runs", "all runs, by filter", "mlconsole.tui.screens.runs:RunsScreen", lists="run"),
+    Place("run", (), "Run", "one run: curves, params, log", "mlconsole.tui.screens.run:RunScreen", takes="run"),
+    Place(
+        "compare",
+        ("c",),
+        "Compare",
+        "marked runs side by side",
+        "mlconsole.tui.screens.compare:CompareScreen",
+        takes="marked",
+    ),
+    Place(
+        "experiments",
+        ("exp", "e"),
+        "Experiments",
+        "experiments and how many runs",
+        "mlconsole.tui.screens.experiments:ExperimentsScreen",
+    ),
+    Place(
+        "gpus",
+        ("gpu", "g"),
+        "GPUs",
+        "this machine's GPUs: which run, whose, what it costs",
+        "mlconsole.tui.screens.gpus:GpusScreen",
+    ),
+    Place(
+        "cost",
+        ("money", "$"),
+        "Cost",
+        "what was spent, by any axis; what burns",
+        "mlconsole.tui.screens.cost:CostScreen",
+    ),
+    Place("jobs", ("j", "backends"), "Jobs", "backends and what they run", "mlconsole.tui.screens.jobs:JobsScreen"),
+    Place(
+        "audit",
+        ("a", "log"),
+        "Audit",
+        "who changed what, and what came of it",
+        "mlconsole.tui.screens.audit:AuditScreen",
+    ),
+)
+HOME = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a person is: a place, what it is about, the filter line, and the row the cursor stood on."""
+
+    place: str
+    target: str = ""
+    line: str = ""
+    cursor: str = ""
+
+    @property
+    def text(self) -> str:
+        """The location as typed behind ``:``."""
+        return " ".join(part for part in (self.place, self.target, self.line) if part)
+
+    def at(self, cursor: str) -> Location:
+        """The same location with the cursor on another row."""
+        return replace(self, cursor=cursor)
+
+
+def find(word: str) -> Place | None:
+    """The place of that name or alias; a unique beginning of a name is enough."""
+    for place in PLACES:
+        if word in (place.name, *place.aliases):
+            return place
+    begun = [place for place in PLACES if word and place.name.startswith(word)]
+    return begun[0] if len(begun) == 1 else None
+
+
+def load(place: Place) -> type[PlaceScreen]:
+    """The screen class of a place."""
+    module, _, name = place.screen.partition(":")
+    found: type[PlaceScreen] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def locate(line: str, here: Location) -> tuple[Location, Query]:
+    """The location that a typed line names, and its parsed filter.
+
+    The first word is a place, or the whole line is a filter of the place where we are.
+
+    Raises:
+        QueryError: no such place, a filter that does not parse, or a place that takes none; points into ``line``.
+    """
+    head, _, rest = line.strip().partition(" ")
+    shift = line.find(head) + len(head) + 1 if head else 0
+    place = find(head)
+    if place is None:
+        known = find(here.place)
+        if known is None or not known.lists or not head:
+            raise QueryError(f'No place "{head}".', _known(), text=line, start=line.find(head), end=shift - 1)
+        return Location(known.name, here.target, line.strip()), parse(line)
+    target = ""
+    if place.takes:
+        target, _, rest = rest.strip().partition(" ")
+    if rest.strip() and not place.lists:
+        raise QueryError(f'"{place.name}" takes no filter.', text=line, start=shift, end=len(line))
+    return Location(place.name, target, rest.strip()), _shifted(rest, line, shift)
+
+
+def _shifted(rest: str, line: str, shift: int) -> Query:
+    try:
+        return parse(rest)
+    except QueryError as error:
+        raise QueryError(
+            error.message, error.hint, text=line, start=error.start + shift, end=error.end + shift
+        ) from error
+
+
+def _known() -> str:
+    return "Places: " + ", ".join(place.name for place in PLACES) + "."

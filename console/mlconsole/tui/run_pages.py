@@ -1,0 +1,127 @@
+"""What the pages of a run say, as lines of spans."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+
+from mlconsole.domain.run_details import RunDetails
+from mlconsole.domain.runs import ParamValue, Run
+from mlconsole.domain.times import iso
+from mlconsole.render import numbers
+from mlconsole.render.states import mark_of
+from mlconsole.tui.widgets.line import Span
+
+Lines = list[list[Span]]
+LABEL = 12
+
+
+def summary(details: RunDetails, now: datetime) -> Lines:
+    """The head of a run: what it is, how it stands, and why."""
+    run = details.run
+    mark = mark_of(run)
+    state: list[Span] = [(f"{mark.glyph} {mark.word}", mark.token)]
+    if run.exit_code is not None and "exit code" not in run.reason:
+        state.append((f"  exit code {run.exit_code}", "dim"))
+    if run.why:
+        state.append((f"  {run.why}", "value"))
+    times = f"{numbers.ago(run.started_at, now)}, for {numbers.duration(run.duration_s(now))}" if run.started_at else ""
+    rows: list[tuple[str, list[Span]]] = [
+        ("state", state),
+        ("started", [(times, "value")]),
+        ("command", [(shlex.join(run.command), "value")]),
+        ("where", [(f"{run.user}@{run.host}:{run.cwd}", "value"), (f"  {run.backend or 'not launched here'}", "dim")]),
+        ("tags", [(" ".join(k if not v else f"{k}={v}" for k, v in run.tags.items()), "accent")]),
+        ("cleanup", [(run.cleanup, "warn")]),
+    ]
+    return [_row(label, spans) for label, spans in rows if any(text for text, _ in spans)]
+
+
+def _row(label: str, spans: list[Span]) -> list[Span]:
+    return [(f"{label:{LABEL}}", "label"), *spans]
+
+
+def params(details: RunDetails, now: datetime) -> Lines:
+    """Params, then metrics with their extremes."""
+    run = details.run
+    out: Lines = []
+    if run.params:
+        out += [[("Params", "strong")], *mapping_lines(run.params), []]
+    if run.metrics:
+        out += [[("Metrics", "strong")], *_metrics(run), []]
+    if not run.params and not run.metrics:
+        out += [[("This run has logged nothing yet: import mlconsole; mlconsole.log({...})", "dim")]]
+    return out
+
+
+def _metrics(run: Run) -> Lines:
+    width = max(len(key) for key in run.metrics)
+    head = f"  {'':{width}}  {'last':>10} {'min':>10} {'max':>10} {'step':>10} {'points':>10}"
+    out: Lines = [[(head, "dim")]]
+    for key, m in run.metrics.items():
+        figures = [numbers.number(m.last), numbers.number(m.min), numbers.number(m.max), f"{m.step:,}", f"{m.count:,}"]
+        out.append([(f"  {key:{width}}  ", "accent"), (" ".join(f"{text:>10}" for text in figures), "value")])
+    return out
+
+
+def mapping_lines(mapping: Mapping[str, ParamValue], indent: int = 2) -> Lines:
+    """A mapping, one key a line; nested mappings are indented."""
+    if not mapping:
+        return []
+    width = min(32, max(len(str(key)) for key in mapping))
+    out: Lines = []
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            out.append([(" " * indent + str(key), "accent")])
+            out += mapping_lines(value, indent + 2)
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            out.append([(" " * indent + f"{key!s:{width}}  ", "accent"), (text, "value")])
+    return out
+
+
+def environment(details: RunDetails, now: datetime) -> Lines:
+    """What was captured of the machine and the interpreter."""
+    if not details.environment:
+        return [[("Nothing captured: the program did not import mlconsole, or has only just begun.", "dim")]]
+    return mapping_lines(details.environment)
+
+
+def code(details: RunDetails, diff: str) -> Lines:
+    """Commit, branch, untracked files, and the diff of tracked ones."""
+    if not details.code:
+        return [[("No code captured: the program did not import mlconsole, or ran outside a git repository.", "dim")]]
+    out = [*mapping_lines(details.code), []]
+    return out + [[(line, _diff_token(line))] for line in diff.splitlines()]
+
+
+def _diff_token(line: str) -> str:
+    if line.startswith("@@"):
+        return "accent"
+    if line.startswith(("+++", "---", "diff ", "index ")):
+        return "dim"
+    return "good" if line.startswith("+") else "bad" if line.startswith("-") else "value"
+
+
+def artifacts(details: RunDetails, now: datetime) -> Lines:
+    """Files, datasets and models."""
+    if not details.artifacts:
+        return [[("No artifacts: mlconsole.log_artifact(path), log_dataset(...), log_model(...)", "dim")]]
+    out: Lines = []
+    for a in details.artifacts:
+        out.append([(f"  {a.kind:9}", "label"), (a.name, "accent"), (f"  {numbers.size(a.size_bytes)}", "value")])
+        out.append([("           ", "dim"), (a.path, "dim"), (f"  {a.digest[:20]}", "dim")])
+    return out
+
+
+def timeline(details: RunDetails, now: datetime) -> Lines:
+    """States with when and the evidence, then what failed."""
+    out: Lines = []
+    for change in details.timeline:
+        word = change.outcome.value if change.outcome else change.state.value
+        out.append([(f"  {iso(change.at)}  ", "dim"), (f"{word:14}", "strong"), (change.evidence, "value")])
+    if details.traceback:
+        out += [[], [("Traceback", "strong")], *[[(line, "value")] for line in details.traceback.splitlines()]]
+    return out + [[(f"damaged: {text}", "error")] for text in details.damage]

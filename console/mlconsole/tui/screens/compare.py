@@ -1,0 +1,159 @@
+"""Runs side by side: what differs first, and their curves over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from mlconsole.domain.compare import ComparedRow, Comparison, compare
+from mlconsole.domain.query import Query
+from mlconsole.domain.runs import Run
+from mlconsole.render import numbers
+from mlconsole.render.states import mark_of
+from mlconsole.tui.places import Location
+from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.sources import points_of
+from mlconsole.tui.widgets.chart_sheet import ChartData, Points, Series
+from mlconsole.tui.widgets.charts import Charts
+from mlconsole.tui.widgets.columns import Column
+from mlconsole.tui.widgets.line import Line, Span
+from mlconsole.tui.widgets.rows import ListSource, Row
+from mlconsole.tui.widgets.scatter import Scatter
+from mlconsole.tui.widgets.table import Table
+
+SECTIONS = ("table", "curves", "scatter")
+MOST_RUNS = 24
+MOST_CHARTS = 40
+EPOCH = "epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read of the runs at once."""
+
+    comparison: Comparison
+    charts: tuple[ChartData, ...]
+
+
+class CompareScreen(PlaceScreen):
+    """The marked runs; tab turns from the table to the curves and to a scatter of a param against a metric."""
+
+    CSS_PATH = "compare.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(i), f"section('{name}')", name, show=False) for i, name in enumerate(SECTIONS, 1)),
+        Binding("tab", "next_section", "table, curves or scatter", show=False),
+        Binding("escape", "app.go_back", "back", show=False),
+    ]
+
+    def __init__(self, location: Location, query: Query) -> None:
+        super().__init__(location, query)
+        self._section = location.cursor if location.cursor in SECTIONS else SECTIONS[0]
+        self._seen: Seen | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """The runs that are compared."""
+        return [word for word in self.location.target.split(",") if word][:MOST_RUNS]
+
+    def content(self) -> Iterable[Widget]:
+        """The tabs, and one section."""
+        yield Line(id="tabs")
+        yield Table(ListSource([]), (Column("key", "", width=20, priority=0),), empty="Reading ...", id="table")
+        yield Charts(id="curves")
+        yield Scatter(id="scatter")
+
+    def on_mount(self) -> None:
+        """Read the runs."""
+        self._show_section()
+        self.look_again()
+
+    def cursor_name(self) -> str:
+        """The section that is shown."""
+        return self._section
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("tab", "table / curves / scatter"), ("-", "back"), *super().keys()]
+
+    def look_again(self) -> None:
+        """Read the runs again."""
+        self.console.reads.do(self._read, self._show)
+
+    def _read(self) -> Seen:
+        catalog = self.console.ctx.catalog
+        runs = [catalog.runs.get(word) for word in self.ids]
+        keys = list(dict.fromkeys(key for run in runs for key in run.metrics if key != EPOCH))[:MOST_CHARTS]
+        charts = (ChartData(key, self._series(runs, key)) for key in keys)
+        return Seen(compare(runs), tuple(chart for chart in charts if chart.series))
+
+    def _series(self, runs: Sequence[Run], key: str) -> tuple[Series, ...]:
+        return tuple(
+            Series(run.name, points, self._points(run, EPOCH) if EPOCH in run.metrics else None)
+            for run in runs
+            if key in run.metrics and (points := self._points(run, key)).steps
+        )
+
+    def _points(self, run: Run, key: str) -> Points:
+        return points_of(self.console.ctx.catalog, run, key)
+
+    def _show(self, seen: Seen) -> None:
+        if not self.is_shown or seen == self._seen:
+            return
+        is_first = self._seen is None
+        self._seen = seen
+        runs = seen.comparison.runs
+        self.console.names[self.location.target] = f"{len(runs)} runs"
+        columns = [Column("key", "DIFFERS / SAME", width=24, least=12, most=40, priority=0)]
+        columns += [Column(run.id, run.name, True, 14, 8, 24, priority=i + 1) for i, run in enumerate(runs)]
+        table = self.query_one(Table)
+        table.empty = "Nothing to compare: mark runs with space, then c."
+        table.set_source(ListSource(rows_of(seen.comparison)), columns if is_first else None)
+        self.query_one(Charts).show_charts(seen.charts)
+        self.query_one(Scatter).show(runs)
+        self.show_title()
+
+    def action_section(self, name: str) -> None:
+        """Show another section."""
+        self._section = name
+        self._show_section()
+
+    def action_next_section(self) -> None:
+        """Turn to the other section."""
+        self.action_section(SECTIONS[(SECTIONS.index(self._section) + 1) % len(SECTIONS)])
+
+    def _show_section(self) -> None:
+        spans: list[Span] = []
+        for i, name in enumerate(SECTIONS, 1):
+            spans += [(f"{i} {name}", "cursor" if name == self._section else "dim"), ("  ", "value")]
+        self.query_one("#tabs", Line).show(spans)
+        for name in SECTIONS:
+            self.query_one(f"#{name}").display = name == self._section
+        self.focus_content()
+
+    def focus_content(self) -> None:
+        """The section takes the keys."""
+        self.set_focus(self.query_one(f"#{self._section}"))
+
+
+def rows_of(comparison: Comparison) -> list[Row]:
+    """State first, then what differs, then what is the same."""
+    marks = [mark_of(run) for run in comparison.runs]
+    head = Row("state", (("state", "label"), *((f"{mark.glyph} {mark.word}", mark.token) for mark in marks)))
+    return [head, *(_row(row) for row in comparison.rows)]
+
+
+def _row(row: ComparedRow) -> Row:
+    token = "value" if row.differs else "dim"
+    sign = "≠" if row.differs else " "
+    cells = ((_text(value), token) for value in row.values)
+    return Row(f"{row.kind} {row.key}", ((f"{sign} {row.key}", "accent" if row.differs else "dim"), *cells))
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "·"
+    return numbers.number(value) if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,112 @@
+"""What was spent, by any axis, and what burns now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from mlconsole.actions.cost import report
+from mlconsole.domain.costs import Axis, CostItem, CostReport
+from mlconsole.domain.query import Query
+from mlconsole.render import numbers
+from mlconsole.render.money_tables import per_hour, usd
+from mlconsole.render.spark import bar
+from mlconsole.tui.places import Location
+from mlconsole.tui.screens.lists import ListScreen
+from mlconsole.tui.widgets.columns import Column
+from mlconsole.tui.widgets.line import Span
+from mlconsole.tui.widgets.rows import Row
+
+IDLE, TOTAL = "\0idle", "\0total"
+BAR_CELLS = 20
+AXES = tuple(Axis)
+
+
+class CostScreen(ListScreen):
+    """Costs, the dearest first, with the idle rest and the total; tab turns to the next axis."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "turn(1)", "sum by the next axis"),
+        Binding("shift+tab", "turn(-1)", "sum by the axis before"),
+    ]
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("key", "WHAT", width=26, least=14, most=44, priority=0),
+        Column("usd", "COST", True, 13, 9, priority=1),
+        Column("share", "SHARE", width=BAR_CELLS + 5, least=14, priority=3),
+        Column("gpu_hours", "GPU h", True, 9, 7, priority=2),
+        Column("kwh", "kWh", True, 9, 6, priority=4),
+        Column("id", "", width=14, least=8, priority=5),
+    )
+    empty: str = "No cost is known: say what this machine costs under [machine] in the settings file."
+
+    def __init__(self, location: Location, query: Query) -> None:
+        super().__init__(location, query)
+        self._axis = AXES[0] if location.cursor not in [str(axis) for axis in AXES] else Axis(location.cursor)
+        self._report: CostReport | None = None
+
+    def read(self) -> list[Row]:
+        """The lines of the axis, then idle and total."""
+        found = report(self.console.ctx, self._axis)
+        self._report = found
+        if found.total_microusd is None:
+            return []
+        rows = [self._row(item, found.total_microusd) for item in found.items]
+        rows.append(self._sum(IDLE, "IDLE, leased by nobody", found.idle_microusd, "warn", found.total_microusd))
+        return [*rows, self._sum(TOTAL, "total", found.total_microusd, "strong", found.total_microusd)]
+
+    def _row(self, item: CostItem, total: int) -> Row:
+        kwh = "" if item.kwh is None else f"{item.kwh:.2f}"
+        hours = f"{item.gpu_hours:.2f}" if item.gpu_hours else ""
+        name, identity = (item.label, item.key) if item.label and item.label != item.key else (item.key, "")
+        cells = ((name, "name"), (usd(item.microusd), "value"), self._share(item.microusd, total))
+        return Row(item.key, (*cells, (hours, "value"), (kwh, "value"), (identity, "dim")))
+
+    def _sum(self, key: str, words: str, microusd: int | None, token: str, total: int) -> Row:
+        cells = ((words, token), (usd(microusd), token), self._share(microusd, total))
+        return Row(key, (*cells, ("", "value"), ("", "value"), ("", "value")))
+
+    def _share(self, microusd: int | None, total: int) -> tuple[str, str]:
+        if not microusd or not total:
+            return ("", "dim")
+        part = microusd / total
+        drawn = bar(part, BAR_CELLS, is_ascii=self.console.look.is_ascii)
+        return (f"{drawn} {part:4.0%}", "accent")
+
+    def show_title(self, right: Sequence[Span] = ()) -> None:
+        """The axis, and at the right what burns, today and this month."""
+        burn = self._report.burn if self._report else None
+        words: list[Span] = [(f"by {self._axis.value}  ", "accent")]
+        if burn is not None:
+            words.append((f"burn {per_hour(burn.microusd_per_h)}  ", "strong"))
+            if burn.idle_microusd_per_h:
+                words.append((f"idle {per_hour(burn.idle_microusd_per_h)}  ", "warn"))
+            words.append((f"today {numbers.money(burn.today_microusd)}  ", "value"))
+            words.append((f"month {numbers.money(burn.month_microusd)} ", "value"))
+            words.append((f"→ {numbers.money(burn.forecast_microusd)}", "dim"))
+        super().show_title([*words, *right])
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("tab", "sum by ..."), ("enter", "its runs"), *super().keys()]
+
+    def cursor_name(self) -> str:
+        """The axis, to come back to it."""
+        return str(self._axis)
+
+    def action_turn(self, step: int) -> None:
+        """Sum by another axis."""
+        self._axis = AXES[(AXES.index(self._axis) + step) % len(AXES)]
+        self.show_title()
+        self.look_again()
+
+    def open(self, key: str) -> Location | None:
+        """The run, or the runs of the line."""
+        if key in (IDLE, TOTAL):
+            return None
+        if self._axis is Axis.RUN:
+            return Location("run", key)
+        if self._axis in (Axis.EXPERIMENT, Axis.USER, Axis.HOST):
+            return Location("runs", line=f'{self._axis.value}:"{key}"')
+        return Location("runs", line=f"tag:{key}") if self._axis is Axis.TAG else None

@@ -1,0 +1,180 @@
+"""What is wrong, what runs, what has just ended: two seconds to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import ClassVar
+
+from textual.widget import Widget
+
+from mlconsole.actions.context import Context
+from mlconsole.actions.cost import burn_now
+from mlconsole.actions.gpu_rows import wasted_microusd_per_h
+from mlconsole.actions.uptime import uptime
+from mlconsole.domain.gpu_rows import GpuReport
+from mlconsole.domain.histories import MetricHistory
+from mlconsole.domain.query import Query, parse
+from mlconsole.domain.runs import Reach, Run
+from mlconsole.render import numbers
+from mlconsole.render.money_tables import per_hour
+from mlconsole.render.spark import bar, sparkline
+from mlconsole.render.states import mark_of
+from mlconsole.tui.places import Location
+from mlconsole.tui.screens.gpus import TOKENS as CLASS_TOKENS
+from mlconsole.tui.screens.lists import ListScreen
+from mlconsole.tui.sources import points_of
+from mlconsole.tui.widgets.columns import Column
+from mlconsole.tui.widgets.line import Line, Span
+from mlconsole.tui.widgets.rows import Row
+
+LIVE_SHOWN = 40
+ENDED_SHOWN = 40
+SPARK_CELLS = 12
+BUDGET_CELLS = 8
+FULL = 100
+TROUBLE_FOR = timedelta(days=1)
+
+
+class OverviewScreen(ListScreen):
+    """Trouble of the last day first, then what runs, then what has ended."""
+
+    offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
+    shown_keys: ClassVar[tuple[str, ...]] = ("launch", "run stop", "run logs")
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("name", "RUN", width=22, least=12, most=40, priority=0),
+        Column("state", "STATE", width=13, least=11, priority=1),
+        Column("what", "WHAT IT SHOWS", width=38, least=24, most=70, priority=2),
+        Column("time", "TIME", True, 8, 6, priority=3),
+        Column("when", "WHEN", True, 9, 8, priority=4),
+        Column("experiment", "EXPERIMENT", width=16, least=8, priority=5),
+        Column("user", "USER", width=10, least=5, priority=6),
+    )
+    empty: str = "No runs yet. l launches one; in a script: import mlconsole."
+
+    wants_gpus: ClassVar[bool] = True
+
+    def __init__(self, location: Location, query: Query) -> None:
+        super().__init__(location, query)
+        self._money: list[Span] = []
+
+    def content(self) -> Iterable[Widget]:
+        """The GPUs and the money, where there are any, over the runs."""
+        yield Line(id="gpus")
+        yield Line(id="money")
+        yield from super().content()
+
+    def show_title(self, right: Sequence[Span] = ()) -> None:
+        """The title, and what stands over the runs."""
+        super().show_title(right)
+        for name, spans in (("gpus", gpu_spans(self.console.gpus.report)), ("money", self._money)):
+            line = self.query_one(f"#{name}", Line)
+            line.display = bool(spans)
+            line.show(spans)
+
+    def read(self) -> list[Row]:
+        """The rows that matter, in the order in which they do."""
+        self.console.gpus.start()
+        self._money = money_spans(self.console.ctx)
+        catalog = self.console.ctx.catalog
+        now = self.console.ctx.clock()
+        live = catalog.runs.load(catalog.runs.live()[-LIVE_SHOWN:])
+        newest = catalog.search.page(parse("not (state:running) sort:-ended"), now, limit=ENDED_SHOWN).numbers
+        ended = [run for run in catalog.runs.load(newest) if not run.state.is_live]
+        trouble = [run for run in ended if self._is_trouble(run)]
+        blind = [run for run in live if run.reach is Reach.UNREACHABLE]
+        calm = [run for run in ended if run not in trouble]
+        ordered = [*blind, *trouble, *(run for run in reversed(live) if run not in blind), *calm]
+        return [self._row(run) for run in ordered]
+
+    def _is_trouble(self, run: Run) -> bool:
+        recent = run.ended_at is not None and self.console.ctx.clock() - run.ended_at < TROUBLE_FOR
+        return recent and mark_of(run).token in ("state.bad", "state.unknown")
+
+    def _row(self, run: Run) -> Row:
+        mark = mark_of(run)
+        now = self.console.ctx.clock()
+        when = numbers.ago(run.ended_at or run.started_at or run.created_at, now)
+        return Row(
+            run.id,
+            (
+                (run.name, "name"),
+                (f"{mark.glyph} {mark.word}", mark.token),
+                (self._what(run), "value"),
+                (numbers.duration(run.duration_s(now)), "value"),
+                (when, "dim"),
+                (run.experiment, "dim"),
+                (run.user, "dim"),
+            ),
+        )
+
+    def _what(self, run: Run) -> str:
+        """Why it failed, or its main metric with a line of how it went."""
+        if mark_of(run).token == "state.bad" and run.reason:
+            return run.why
+        key = main_metric(run)
+        if key is None:
+            return run.why
+        points = points_of(self.console.ctx.catalog, run, key)
+        values = points.values if isinstance(points, MetricHistory) else points.lasts
+        line = sparkline(values, SPARK_CELLS, is_ascii=self.console.look.is_ascii)
+        return f"{key} {numbers.number(run.metrics[key].last)} {line}"
+
+    def open(self, key: str) -> Location:
+        """The run's page."""
+        return Location("run", key)
+
+    def filled(self, cursor: str) -> object:
+        """The run under the cursor."""
+        key = self.table.cursor_key
+        return ((key,) if cursor == "marked" else key) if key else None
+
+
+def gpu_spans(report: GpuReport | None) -> list[Span]:
+    """Every GPU in a few cells, and what is wasted an hour; nothing where there is no GPU."""
+    if report is None or not report.rows:
+        return []
+    spans: list[Span] = [("GPUs ", "label")]
+    for row in report.rows:
+        use = row.reading.utilization_percent.value
+        word = row.run_name or row.user or (row.idle_class.value if row.idle_class else "")
+        token = CLASS_TOKENS.get(row.idle_class, "value") if row.idle_class else "value"
+        figure = "?" if use is None else f"{use:.0f}%"
+        spans += [(f" {row.reading.index} ", "dim"), (f"{figure} ", token), (f"{word[:12]} ", "value")]
+    if wasted := wasted_microusd_per_h(report):
+        spans.append((f"  {per_hour(wasted)} wasted", "warn"))
+    return spans
+
+
+def money_spans(ctx: Context) -> list[Span]:
+    """What burns, was spent, and what the month comes to, then the fullest budget; nothing without a price."""
+    burn = burn_now(ctx)
+    if burn is None:
+        return []
+    spans: list[Span] = [
+        ("burn ", "label"),
+        (per_hour(burn.microusd_per_h), "strong"),
+        ("   today ", "label"),
+        (numbers.money(burn.today_microusd), "value"),
+        ("   month ", "label"),
+        (numbers.money(burn.month_microusd), "value"),
+        (f" → {numbers.money(burn.forecast_microusd)}", "dim"),
+    ]
+    if burn.idle_microusd_per_h:
+        spans.append((f"   {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
+    states = ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, uptime())
+    if states:
+        fullest = max(states, key=lambda state: state.percent)
+        drawn = bar(min(1.0, fullest.percent / 100), BUDGET_CELLS)
+        token = "state.bad" if fullest.level == FULL else "warn" if fullest.level else "value"
+        spans += [(f"   budget {fullest.budget.name} ", "label"), (f"{drawn} {fullest.percent:.0f}%", token)]
+    return spans
+
+
+def main_metric(run: Run) -> str | None:
+    """The metric that tells most: a validation loss, any loss, an accuracy, or the first there is."""
+    for words in (("val", "loss"), ("loss",), ("acc",)):
+        for key in run.metrics:
+            if all(word in key.lower() for word in words):
+                return key
+    return next(iter(run.metrics), None)

@@ -1,0 +1,182 @@
+"""One run: its curves, params, environment, code, log, artifacts and timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from mlconsole.actions.run_logs import log_path
+from mlconsole.domain.query import Query
+from mlconsole.domain.run_details import RunDetails
+from mlconsole.render.states import mark_of
+from mlconsole.tui import run_pages
+from mlconsole.tui.places import Location
+from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.sources import points_of
+from mlconsole.tui.widgets.chart_sheet import Points
+from mlconsole.tui.widgets.charts import Charts
+from mlconsole.tui.widgets.line import Line, Span
+from mlconsole.tui.widgets.log import LogView
+from mlconsole.tui.widgets.log_messages import CopyWanted
+from mlconsole.tui.widgets.page import Page
+
+SECTIONS = ("charts", "params", "log", "environment", "code", "artifacts", "timeline")
+DIFF_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read of a run at once."""
+
+    details: RunDetails
+    metrics: tuple[Points, ...]
+    diff: str
+    log: Path | None
+
+
+class RunScreen(PlaceScreen):
+    """The page of one run; the digits and tab change its section."""
+
+    CSS_PATH = "run.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(i), f"section('{name}')", name, show=False) for i, name in enumerate(SECTIONS, 1)),
+        Binding("tab", "next_section(1)", "next section", show=False),
+        Binding("shift+tab", "next_section(-1)", "section before", show=False),
+        Binding("escape", "app.go_back", "back", show=False),
+        Binding("v", "view", "open the log, diff or page in $PAGER", show=False),
+    ]
+    offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
+    shown_keys: ClassVar[tuple[str, ...]] = ("run stop", "run relaunch", "run tag", "report")
+
+    def __init__(self, location: Location, query: Query) -> None:
+        super().__init__(location, query)
+        self._section = location.cursor if location.cursor in SECTIONS else SECTIONS[0]
+        self._seen: Seen | None = None
+
+    def content(self) -> Iterable[Widget]:
+        """The head, the tabs, and one section."""
+        yield Page(id="head")
+        yield Line(id="tabs")
+        yield Charts(id="charts")
+        yield Page(id="page")
+        yield LogView(id="log")
+
+    def on_mount(self) -> None:
+        """Read the run."""
+        self.query_one("#head").can_focus = False
+        self._show_section()
+        self.look_again()
+
+    def cursor_name(self) -> str:
+        """The section that is shown."""
+        return self._section
+
+    def on_log_copy_wanted(self, event: CopyWanted) -> None:
+        """Copy out of the log."""
+        self.console.copy(event.text, event.what)
+
+    def action_view(self) -> None:
+        """Open what is shown in the user's pager, the console waiting meanwhile."""
+        seen = self._seen
+        if seen is None:
+            return
+        if self._section == "log" and seen.log is not None:
+            self.console.view(seen.log)
+        else:
+            self.console.view_text(
+                seen.diff if self._section == "code" else "\n".join(self.query_one("#page", Page).lines)
+            )
+
+    def filled(self, cursor: str) -> object:
+        """This run."""
+        found = self._seen.details.run.id if self._seen else self.location.target
+        return (found,) if cursor == "marked" else found
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("1-7 tab", "section"), ("-", "back"), *super().keys()]
+
+    def look_again(self) -> None:
+        """Read the run again."""
+        self.console.reads.do(self._read, self._show)
+
+    def _read(self) -> Seen:
+        catalog = self.console.ctx.catalog
+        details = catalog.runs.details(self.location.target)
+        run = details.run
+        points = tuple(points for key in run.metrics if (points := points_of(catalog, run, key)).steps)
+        return Seen(details, points, _diff(catalog.run_directory(run.id), details), log_path(self.console.ctx, run))
+
+    def _show(self, seen: Seen) -> None:
+        if not self.is_shown:
+            return
+        self._seen = seen
+        run = seen.details.run
+        self.console.names[self.location.target] = run.name
+        head = run_pages.summary(seen.details, self.console.ctx.clock())
+        self.query_one("#head", Page).show(head)
+        self.query_one("#head").styles.height = len(head)
+        self.query_one("#charts", Charts).show(run.name, seen.metrics)
+        self.query_one("#log", LogView).open(seen.log)
+        self._show_page()
+        self.show_title()
+
+    def show_title(self, right: Sequence[Span] = ()) -> None:
+        """The title, with the state at its right end."""
+        if self._seen is not None:
+            mark = mark_of(self._seen.details.run)
+            right = [*right, (f"{mark.glyph} {mark.word}", mark.token)]
+        super().show_title(right)
+
+    def _show_page(self) -> None:
+        if self._seen is None:
+            return
+        details, now = self._seen.details, self.console.ctx.clock()
+        page = self.query_one("#page", Page)
+        if self._section == "code":
+            page.show(run_pages.code(details, self._seen.diff))
+        elif self._section in ("params", "environment", "artifacts", "timeline"):
+            page.show(getattr(run_pages, self._section)(details, now))
+
+    def action_section(self, name: str) -> None:
+        """Show another section."""
+        self._section = name
+        self.location = replace(self.location, cursor=name)
+        self._show_section()
+        self._show_page()
+
+    def action_next_section(self, step: int) -> None:
+        """Show the section after or before."""
+        at = (SECTIONS.index(self._section) + step) % len(SECTIONS)
+        self.action_section(SECTIONS[at])
+
+    def _show_section(self) -> None:
+        spans: list[Span] = []
+        for i, name in enumerate(SECTIONS, 1):
+            spans += [(f"{i} {name}", "cursor" if name == self._section else "dim"), ("  ", "value")]
+        self.query_one("#tabs", Line).show(spans)
+        shown = self._section if self._section in ("charts", "log") else "page"
+        for name in ("charts", "log", "page"):
+            self.query_one(f"#{name}").display = name == shown
+        self.focus_content()
+
+    def focus_content(self) -> None:
+        """The section takes the keys."""
+        shown = self._section if self._section in ("charts", "log") else "page"
+        self.set_focus(self.query_one(f"#{shown}"))
+
+
+def _diff(directory: Path, details: RunDetails) -> str:
+    name = details.code.get("diff_path")
+    if not isinstance(name, str):
+        return ""
+    try:
+        with open(directory / "code" / Path(name).name, encoding="utf-8", errors="backslashreplace") as file:
+            return file.read(DIFF_LIMIT)
+    except OSError:
+        return ""

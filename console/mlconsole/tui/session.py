@@ -1,0 +1,73 @@
+"""What the console remembers from one start to the next: where you were, what you typed, marks and choices."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlconsole.tui.places import Location, find
+
+KEPT_LINES = 200
+KEPT_MARKS = 1000
+
+
+@dataclass(slots=True)
+class Session:
+    """The remembered state of one user on one catalog."""
+
+    location: Location | None = None
+    typed: list[str] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+    bookmarks: dict[str, str] = field(default_factory=dict)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)
+    theme: str = ""
+
+
+def path_of(home: Path, user: str) -> Path:
+    """The user's session file of a catalog."""
+    return home / "sessions" / f"{user.replace('/', '_')}.json"
+
+
+def load(path: Path) -> Session:
+    """The remembered session; an empty one when there is none that makes sense."""
+    try:
+        data = json.loads(path.read_bytes())
+        place = data.get("location") or {}
+        location = Location(**{k: str(place.get(k, "")) for k in ("place", "target", "line", "cursor")})
+        return Session(
+            location if find(location.place) else None,
+            [str(line) for line in data.get("typed", [])][-KEPT_LINES:],
+            [str(mark) for mark in data.get("marks", [])][:KEPT_MARKS],
+            {str(k): str(v) for k, v in dict(data.get("bookmarks", {})).items()},
+            {str(k): dict(v) for k, v in dict(data.get("values", {})).items()},
+            [str(name) for name in data.get("columns", [])],
+            str(data.get("theme", "")),
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Session()
+
+
+def save(path: Path, session: Session) -> None:
+    """Remember a session; a disk that refuses is no reason to fail at the very end."""
+    place = session.location
+    data = {
+        "location": {"place": place.place, "target": place.target, "line": place.line, "cursor": place.cursor}
+        if place
+        else None,
+        "typed": session.typed[-KEPT_LINES:],
+        "marks": session.marks[:KEPT_MARKS],
+        "bookmarks": session.bookmarks,
+        "values": session.values,
+        "columns": session.columns,
+        "theme": session.theme,
+    }
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(data, default=str))
+        os.replace(temporary, path)

@@ -1,0 +1,124 @@
+"""Rows for tables, out of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from mlconsole.catalog import Catalog
+from mlconsole.catalog.search import Cursor
+from mlconsole.domain.histories import MetricBuckets, MetricHistory
+from mlconsole.domain.query import Query
+from mlconsole.domain.runs import Run
+from mlconsole.errors import NotFound
+from mlconsole.render.columns import DEFAULT, RunColumn, column
+from mlconsole.tui.widgets.columns import Column
+from mlconsole.tui.widgets.rows import Direction, Row
+
+EVERY_POINT = 20_000
+"""Up to so many points a chart is drawn from each of them; beyond, from buckets with their extremes."""
+
+SCREEN_DEFAULT = ("name", "state", "experiment", "created", "duration", "user", "host", "id")
+
+
+def column_keys(query: Query, chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of the columns that a query shows, its sort fields included; ``chosen`` are those of a query without."""
+    if query.columns:
+        return tuple(dict.fromkeys(("name", "state", *query.columns)))
+    sorted_by = [key.field.name for key in query.sort if key.field.name not in DEFAULT]
+    rest = chosen or SCREEN_DEFAULT[2:]
+    return tuple(dict.fromkeys(("name", "state", *sorted_by, *rest)))
+
+
+def columns(keys: Sequence[str]) -> list[Column]:
+    """The table's columns of these names."""
+    return [_column(column(key)) for key in keys]
+
+
+def _column(found: RunColumn) -> Column:
+    most = 40 if found.key == "name" else 0
+    return Column(found.key, found.title, found.right, found.width, found.least, most, found.priority)
+
+
+def points_of(catalog: Catalog, run: Run, key: str) -> MetricHistory | MetricBuckets:
+    """A metric as a chart needs it: every point of a short one, a summary of a long one, none of one that lost them."""
+    read = catalog.metrics.history if run.metrics[key].count <= EVERY_POINT else catalog.metrics.buckets
+    try:
+        return read(run.number, run.id, key)
+    except NotFound:
+        return MetricHistory(run.id, key, [], [], [])
+
+
+class RunsSource:
+    """Runs of a query, for the virtual table; used from the table's own thread.
+
+    Args:
+        catalog: where they are.
+        query: which, and in which order.
+        clock: the present moment, for ages.
+        keys: names of the columns.
+
+    Attributes:
+        notes: what a person should know of the query, after the first page: names that no run has.
+    """
+
+    def __init__(self, catalog: Catalog, query: Query, clock: Callable[[], datetime], keys: Sequence[str]) -> None:
+        self._catalog = catalog
+        self._query = query
+        self._clock = clock
+        self._columns = [column(key) for key in keys]
+        self._asked_at = clock()
+        self.notes: tuple[str, ...] = ()
+
+    def page(self, anchor: str | None, direction: Direction, limit: int) -> Sequence[Row]:
+        """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
+        search = self._catalog.search
+        if direction is Direction.FORWARD:
+            first = [] if anchor is None else [self._number(anchor)]
+            after = None if anchor is None else self._cursor(anchor)
+            found = search.page(self._query, self._asked_at, limit=limit - len(first), after=after)
+            self.notes = found.notes
+            return self._rows([*first, *found.numbers])
+        before = None if anchor is None else self._cursor(anchor)
+        found = search.page(self._query, self._asked_at, limit=limit, before=before, backward=True)
+        return self._rows(found.numbers)
+
+    def rows(self, keys: Sequence[str]) -> Sequence[Row]:
+        """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
+        return self._rows([number for key in keys if (number := self._known(key)) is not None])
+
+    def count(self) -> int | None:
+        """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
+        count = self._catalog.search.count(self._query, self._asked_at)
+        self._catalog.store.let_go_of_memory()
+        return count
+
+    def locate(self, key: str) -> int | None:
+        """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
+        return self._catalog.search.rank(self._query, self._asked_at, self._number(key))
+
+    def _number(self, key: str) -> int:
+        try:
+            return self._catalog.runs.find(key)
+        except NotFound as error:
+            raise LookupError(key) from error
+
+    def _known(self, key: str) -> int | None:
+        try:
+            return self._catalog.runs.find(key)
+        except NotFound:
+            return None
+
+    def _cursor(self, key: str) -> Cursor:
+        cursor = self._catalog.search.cursor(self._query, self._asked_at, self._number(key))
+        if cursor is None:
+            raise LookupError(key)
+        return cursor
+
+    def _rows(self, numbers: Sequence[int]) -> list[Row]:
+        now = self._clock()
+        wanted = [c.key.removeprefix("metric.") for c in self._columns]
+        return [self._row(run, now) for run in self._catalog.runs.load(numbers, metrics=wanted)]
+
+    def _row(self, run: Run, now: datetime) -> Row:
+        return Row(run.id, tuple(c.cell(run, now) for c in self._columns))

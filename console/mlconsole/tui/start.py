@@ -1,0 +1,68 @@
+"""Opens the console: the first rows are on the screen before Textual is imported, then Textual takes over."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from mlconsole import config
+from mlconsole.config import Settings
+from mlconsole.errors import MlconsoleError
+from mlconsole.tui import session, signals
+from mlconsole.tui.places import HOME, Location
+
+WEB_DRIVER = "TEXTUAL_DRIVER"
+"""Set by textual-serve: Textual then speaks to a browser, and nothing else may write to stdout."""
+
+
+def start(flags: Mapping[str, str | bool]) -> int:
+    """Open the console with these global flags; returns the exit code."""
+    try:
+        settings = config.load(
+            catalog=str(flags["catalog"]) if "catalog" in flags else None,
+            read_only=bool(flags.get("read_only")),
+            no_color=bool(flags.get("no_color")),
+            plain=bool(flags.get("plain")),
+        )
+        if WEB_DRIVER in settings.terminal:
+            return _open(settings)
+        if settings.plain or not _is_terminal():
+            return _plain(settings)
+        return _open(settings)
+    except MlconsoleError as error:
+        sys.stderr.write(f"mlconsole: {error}\n")
+        return error.exit_code
+
+
+def _is_terminal() -> bool:
+    return os.isatty(sys.stdin.fileno()) and os.isatty(sys.stdout.fileno())
+
+
+def _plain(settings: Settings) -> int:
+    from mlconsole.tui.plain import converse
+
+    return converse(settings)
+
+
+def _open(settings: Settings) -> int:
+    from mlconsole.actions.context import Context
+    from mlconsole.tui.first_frame import paint
+
+    signals.before_textual()
+    ctx = Context(settings)
+    try:
+        remembered = session.load(session.path_of(settings.home, settings.user))
+        signals.keep_quiet()
+        place = remembered.location or Location(HOME)
+        picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, remembered.columns)
+        from mlconsole.tui.console import Console  # 150 ms, after the first rows are seen
+
+        app = Console(ctx, picture=picture)
+        app.run()
+        return app.return_code or 0
+    finally:
+        # A thread may hang in a backend or a dead disk; it must not hold up the shell prompt.
+        signals.last_resort(0)
+        signals.give_back()
+        ctx.close()

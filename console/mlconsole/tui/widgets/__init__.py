@@ -1,0 +1,1 @@
+"""What screens are made of: the virtual table, charts and logs. They know domain objects and no storage."""

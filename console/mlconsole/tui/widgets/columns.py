@@ -1,0 +1,109 @@
+"""Which columns of a table are shown at a width, and how wide each is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+GUTTER = 2  # One cell for the cursor's bar, one for the mark.
+_GAP = 1
+_WIDE_GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as it is declared.
+
+    Attributes:
+        key: its name in sorting and choosing. title: the heading, with the unit where there is one. right:
+        numbers stand right-aligned, and are cut at their end. width: cells wished for. least: the least
+        that makes sense; the column goes when there is not even that. most: what it may grow to where there
+        is room; 0 means ``width``. priority: the lower, the longer it stays on a narrow screen; columns of
+        priority 0 never go and never scroll
+            away, and the first of them carries the cursor.
+    """
+
+    key: str
+    title: str
+    right: bool = False
+    width: int = 12
+    least: int = 6
+    most: int = 0
+    priority: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A column on the screen: which cell of a row it shows, from which column of the widget, how wide."""
+
+    column: Column
+    cell: int
+    x: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns on the screen from left to right, and how many are hidden on either side."""
+
+    placed: tuple[Placed, ...]
+    hidden_before: int
+    hidden_after: int
+
+
+def lay_out(columns: Sequence[Column], order: Sequence[str], width: int, skip: int = 0) -> Layout:
+    """Choose and size the columns for a width.
+
+    Args:
+        columns: all columns, in the order of a row's cells.
+        order: keys of those to show, in the order to show them; unknown ones are left out.
+        width: cells of the widget.
+        skip: how many columns are scrolled away at the left. Without any, the important ones stay; with some, all
+            that fit stand in their order.
+    """
+    cells = {column.key: index for index, column in enumerate(columns)}
+    chosen = [columns[cells[key]] for key in dict.fromkeys(order) if key in cells]
+    pinned = [column for column in chosen if column.priority == 0]
+    others = [column for column in chosen if column.priority != 0]
+    skip = min(skip, max(0, len(others) - 1))
+    ranked = others[skip:] if skip else sorted(others, key=lambda column: column.priority)
+    sizes, spare = _fitting(pinned, ranked, width - GUTTER, strict=bool(skip))
+    gap = _GAP
+    if spare >= len(sizes) - 1:
+        gap = _WIDE_GAP
+        spare -= len(sizes) - 1
+    for column in [*pinned, *ranked]:
+        if column.key in sizes:
+            more = max(0, min(spare, column.most - sizes[column.key]))
+            sizes[column.key] += more
+            spare -= more
+    placed = []
+    x = GUTTER
+    for column in chosen:
+        if column.key in sizes:
+            placed.append(Placed(column, cells[column.key], x, sizes[column.key]))
+            x += sizes[column.key] + gap
+    return Layout(tuple(placed), skip, len(chosen) - len(placed) - skip)
+
+
+def _fitting(
+    pinned: Sequence[Column], ranked: Sequence[Column], room: int, *, strict: bool
+) -> tuple[dict[str, int], int]:
+    """Widths of the columns that fit, in order of rank, and the cells that are left over.
+
+    Each gets what it wishes for; the first for which that is too much gets what is left, if that is not less than
+    its least. ``strict`` stops there.
+    """
+    sizes: dict[str, int] = {}
+    for column in [*pinned, *ranked]:
+        free = room - (_GAP if sizes else 0)
+        size = min(column.width, free)
+        if column.priority == 0:
+            size = max(1, size)
+        elif size < column.least:
+            if strict:
+                break
+            continue
+        sizes[column.key] = size
+        room = free - size
+    return sizes, max(0, room)

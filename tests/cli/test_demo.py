@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from program import Finished, Program, end_processes_of
+
+pytest.importorskip("torch", reason="the demo's trainings need torch")
+pytest.importorskip("sklearn", reason="the demo's trainings need scikit-learn")
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo printed, and the program on the catalog it made."""
+
+    done: Finished
+    program: Program
+
+    def run(self, name: str) -> Any:
+        return self.program.json("run", "show", name)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    work = tmp_path_factory.mktemp("demo")
+    home = work / ".demo" / "catalog"
+    elsewhere = Program(work / "users-own", work)
+    done = elsewhere("demo", deadline_s=110)
+    yield Demo(done, Program(home, work))
+    end_processes_of(home)
+
+
+def test_the_demo_prints_its_runs_as_a_table_and_succeeds(demo: Demo) -> None:
+    assert demo.done.code == 0, demo.done.err
+    head, *rows = demo.done.out.splitlines()
+    assert head.split()[:3] == ["ID", "NAME", "STATE"]
+    assert len(rows) == 8
+
+
+def test_the_demo_says_which_catalog_it_made_and_how_to_remove_it(demo: Demo) -> None:
+    assert str(demo.program.home) in demo.done.err
+    assert "rm -rf .demo" in demo.done.err
+    assert "run stop cnn-long --yes" in demo.done.err
+
+
+def test_the_demo_leaves_the_users_own_catalog_alone(demo: Demo) -> None:
+    assert demo.done.code == 0
+    assert not (demo.program.cwd / "users-own").exists()
+
+
+def test_the_demo_has_good_runs(demo: Demo) -> None:
+    good = demo.program.json("run", "list", "val/acc>0.9", "outcome:succeeded")["items"]
+
+    assert len(good) >= 3
+    assert all(run["dataset_ids"] and run["params"]["weights"] > 0 for run in good)
+
+
+def test_the_demo_has_a_run_that_failed_with_a_real_error(demo: Demo) -> None:
+    failed = demo.run("mlp-norm-batch-4")
+
+    assert (failed["outcome"], failed["exit_code"]) == ("failed", 1)
+    assert "Expected more than 1 value per channel" in failed["traceback"]
+    assert failed["metrics"]["train/loss"]["count"] > 100
+
+
+def test_the_demo_has_a_run_that_diverged_and_went_on_to_its_end(demo: Demo) -> None:
+    diverged = demo.run("mlp-lr-10")
+
+    assert (diverged["outcome"], diverged["metrics"]["epoch"]["last"]) == ("succeeded", 12)
+    assert diverged["metrics"]["val/loss"]["last"] == "NaN"
+    values = demo.program.json("metric", "show", "mlp-lr-10", "train/loss")["values"]
+    assert isinstance(values[0], float) and math.isfinite(values[0])
+
+
+def test_the_demo_has_a_run_that_goes_on_and_can_be_stopped(demo: Demo) -> None:
+    assert demo.run("cnn-long")["state"] == "running"
+
+    stopped = demo.program.json("run", "stop", "cnn-long", "--yes")
+
+    assert (stopped["state"], stopped["outcome"]) == ("ended", "cancelled")
+
+
+def test_the_demo_once_more_launches_only_a_long_run_anew(demo: Demo) -> None:
+    before = demo.program.json("run", "list", "not tag:long")["items"]
+    if demo.program.json("run", "list", "state:running")["items"]:
+        demo.program.json("run", "stop", "cnn-long", "--yes")
+
+    again = demo.program("demo", deadline_s=100)
+
+    assert again.code == 0
+    assert "run stop cnn-long-2 --yes" in again.err
+    assert demo.program.json("run", "list", "not tag:long")["items"] == before
+    assert [run["name"] for run in demo.program.json("run", "list", "state:running")["items"]] == ["cnn-long-2"]
+
+
+def test_the_demo_refuses_an_interpreter_without_torch(cli: Program, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+
+    done = cli("demo", "--python", str(tmp_path / "bare" / "bin" / "python"))
+
+    assert done.code == 1
+    assert "torch and sklearn" in done.err and "pip install 'mlconsole[demo]'" in done.err
+    assert list(cli.cwd.iterdir()) == []
+
+
+def test_the_demo_refuses_an_interpreter_that_is_not_there(cli: Program) -> None:
+    done = cli("demo", "--python", "./no-such-python")
+
+    assert done.code == 2
+    assert '"./no-such-python"' in done.err
+
+
+def test_a_dry_run_of_the_demo_makes_nothing(cli: Program) -> None:
+    plan = cli.json("demo", "--dry-run")
+
+    assert plan["action"] == "demo" and len(plan["steps"]) == 10
+    assert list(cli.cwd.iterdir()) == []

@@ -1,0 +1,71 @@
+"""What a headless read command may import: nothing that a glance at a list should pay for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mlconsole import actions
+from mlconsole.actions.base import Action, option_of
+from mlconsole.domain.plans import Effect
+from program import Program
+
+HEAVY = {"textual", "rich", "plotly", "httpx", "pynvml", "sqlite_utils", "torch", "numpy", "asyncio"}
+# A report is drawn with plotly; a check-up looks at everything that is installed.
+EXEMPT = {"report", "doctor"}
+READS = [action for action in actions.every() if action.effect is Effect.READ and action.name not in EXEMPT]
+CURSOR = {"run": ["alpha"], "marked": ["alpha", "beta"], "metric": ["loss"]}
+PROBE = """
+import json, sys
+from mlconsole.__main__ import main
+try:
+    main()
+finally:
+    json.dump([sorted(sys.modules), sorted(m for m in sys.modules if m.startswith("mlconsole."))], sys.stderr)
+"""
+
+
+def words_for(action: Action[Any]) -> list[str]:
+    """A command line of the action that the lab's catalog can answer."""
+    positional = [option_of(field) for field in dataclasses.fields(action.params) if option_of(field).positional]
+    return [*action.name.split(), *(word for option in positional for word in CURSOR.get(option.cursor, []))]
+
+
+def imported_by(program: Program, *words: str) -> tuple[set[str], set[str]]:
+    """Top-level packages, and our own modules, that one command ends with."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PROBE, *words],
+        cwd=program.cwd,
+        env=program.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    everything, ours = json.loads(done.stderr.splitlines()[-1])
+    return {module.partition(".")[0] for module in everything}, set(ours)
+
+
+@pytest.mark.parametrize("action", READS, ids=lambda action: action.name)
+@pytest.mark.parametrize("flag", [(), ("--json",)], ids=["text", "json"])
+def test_a_read_command_imports_nothing_heavy(lab: Program, action: Action[Any], flag: tuple[str, ...]) -> None:
+    packages, _ = imported_by(lab, *words_for(action), *flag)
+
+    assert packages & HEAVY == set()
+
+
+def test_the_probe_sees_what_a_report_imports(lab: Program) -> None:
+    packages, _ = imported_by(lab, "report", "alpha")
+
+    assert "plotly" in packages
+
+
+def test_a_list_of_runs_loads_neither_screens_nor_the_actions_of_others(lab: Program) -> None:
+    _, ours = imported_by(lab, "run", "list")
+
+    assert not any(module.startswith("mlconsole.tui") for module in ours)
+    assert ours & {"mlconsole.actions.launch", "mlconsole.actions.run_stop", "mlconsole.actions.report"} == set()

@@ -1,0 +1,362 @@
+"""A story for each screen and for each way of getting around, on a catalog that stands still."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from consolekit import Stage, opened, settled, stage
+from robot import Robot
+
+from mlconsole.actions import every
+from mlconsole.tui import places
+from mlconsole.tui.places import Location
+from mlconsole.tui.screens.help import bound_keys
+from mlconsole.tui.widgets.prompt import Prompt
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One catalog for all who only read."""
+    return stage(tmp_path_factory.mktemp("fixed") / "lab").home
+
+
+@pytest.fixture
+def reading(fixed: Path) -> Stage:
+    return stage(fixed)
+
+
+@pytest.fixture
+def writing(tmp_path: Path) -> Iterator[Stage]:
+    yield stage(tmp_path / "lab", read_only=False)
+
+
+async def goes(user: Robot, line: str) -> None:
+    await user.presses("colon")
+    await user.types(line)
+    await user.presses("enter")
+    await settled(user)
+
+
+async def test_overview_shows_trouble_before_what_runs(reading: Stage) -> None:
+    async with opened(reading.console(Location("overview"))) as user:
+        await user.sees("broken", "✖ failed", "ValueError: loss is nan", "live", "● running", "loss")
+        assert user.text.index("broken") < user.text.index(" live ")
+        await user.presses("enter")
+        await user.sees("Overview › Run ", "✖ failed", "1 charts")
+
+
+@pytest.mark.parametrize("section", ["params", "log", "environment", "code", "artifacts", "timeline"])
+async def test_every_section_of_a_run_has_something_to_say(reading: Stage, section: str) -> None:
+    async with opened(reading.console(Location("run", "broken", cursor=section))) as user:
+        await user.sees("Run broken", "✖ failed")
+        expected = {
+            "params": "grad_norm",
+            "log": "o",
+            "environment": "3.11.2",
+            "code": "4d1e4d1e",
+            "artifacts": "No artifacts",
+            "timeline": "ValueError: loss is nan",
+        }
+        await user.sees(expected[section])
+
+
+async def test_sections_follow_digits_and_tab(reading: Stage) -> None:
+    async with opened(reading.console(Location("run", "broken"))) as user:
+        for key, words in (("4", "python"), ("5", "branch"), ("tab", "No artifacts"), ("shift+tab", "branch")):
+            await user.presses(key)
+            await user.sees(words)
+
+
+async def test_compare_shows_what_differs_first(reading: Stage) -> None:
+    async with opened(reading.console(Location("compare", "broken,live")), (100, 30)) as user:
+        await user.sees("Compare 2 runs", "≠ lr", "✖ failed", "● running")
+        signs = [line[2] for line in user.lines[5:] if line[2:3] in ("≠", " ") and len(line) > 40]
+        assert signs == sorted(signs, reverse=True)
+        await user.presses("2")
+        await user.sees("broken", "train/loss")
+
+
+async def test_experiments_lead_to_their_runs(reading: Stage) -> None:
+    async with opened(reading.console(Location("experiments"))) as user:
+        await user.sees("EXPERIMENT", "vision", "LAST RUN")
+        await user.presses("enter")
+        await user.sees("Experiments › Runs", "experiment:")
+
+
+async def test_jobs_show_each_backend_with_its_runs(reading: Stage) -> None:
+    async with opened(reading.console(Location("jobs"))) as user:
+        await user.sees("local", "answers", "a backend of the tests", "live", "● running")
+        await user.presses("j", "enter")
+        await user.sees("Jobs › Run")
+
+
+async def test_audit_says_who_did_what_and_what_came_of_it(reading: Stage) -> None:
+    async with opened(reading.console(Location("audit")), (120, 30)) as user:
+        await user.sees("run tag", "ada@gpu-07", "done", "failed: it had ended")
+
+
+async def test_help_lists_every_action_with_the_reason_where_it_is_off(reading: Stage) -> None:
+    async with opened(reading.console(Location("audit")), (120, 60)) as user:
+        await user.presses("question_mark")
+        await user.sees("Actions", "off: this console is read-only", "off: it needs a run under the cursor")
+        for action in every():
+            if action.key:
+                await user.sees(action.summary)
+        await user.sees_no("Focus Next", "Copy selected text")
+        await user.presses("escape")
+        await user.sees("Audit")
+
+
+@pytest.mark.parametrize("place", [place.name for place in places.PLACES])
+async def test_no_key_of_a_screen_is_without_words(reading: Stage, place: str) -> None:
+    target = {"run": "broken", "compare": "broken,live"}.get(place, "")
+    async with opened(reading.console(Location(place, target))) as user:
+        screen = user.app.screen
+        listed = {key for keys, _ in bound_keys(screen) for key in keys.split()}
+        assert listed >= {":", "-", "?", "q"}
+        for bindings in (screen._bindings, screen.focused._bindings if screen.focused else screen._bindings):
+            for several in bindings.key_to_bindings.values():
+                assert all(binding.description for binding in several)
+
+
+async def test_every_action_with_a_key_has_it_on_the_screens(reading: Stage) -> None:
+    assert {action.name for action in reading.console().keyed_actions} == {a.name for a in every() if a.key}
+
+
+async def test_the_palette_finds_actions_and_places_and_says_why_one_is_off(reading: Stage) -> None:
+    async with opened(reading.console(), (100, 30)) as user:
+        await user.presses("ctrl+p")
+        await user.sees("launch", "this console is read-only", "run compare")
+        await user.types("audit")
+        await user.sees_no("run compare")
+        await user.sees("who changed what")
+        await user.presses("down", "up", "enter")
+        await user.sees("Audit")
+
+
+async def test_read_only_is_visible_and_every_change_says_why_it_is_off(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        await user.sees("READ-ONLY")
+        for key in ("l", "s", "r", "t", "n", "D"):
+            await user.presses(key)
+            await user.sees("is off: this console is read-only")
+            await user.presses("j")
+            await user.sees_no("is off")
+
+
+async def test_a_tag_a_name_and_a_deletion_are_planned_and_carried_out(writing: Stage) -> None:
+    async with opened(writing.console(Location("runs", line="name:broken"))) as user:
+        await user.presses("t")
+        await user.types("keep")
+        await user.presses("ctrl+s")
+        await user.sees('add the tag "keep"', "mlconsole run tag")
+        await user.presses("escape")
+        await user.sees("Nothing was changed")
+        await user.presses("t")
+        await user.sees("keep")
+        await user.presses("ctrl+s", "enter")
+        await user.sees("run tag: ")
+        await user.presses("n")
+        await user.types("mended")
+        await user.presses("ctrl+s")
+        await user.sees("Enter does it")
+        await user.presses("enter")
+        await user.sees("run rename: ")
+        await goes(user, "runs tag:keep")
+        await user.sees("mended", "1 run")
+        await user.presses("D")
+        await user.sees("Enter does it", "cannot be undone")
+        await user.presses("enter")
+        await user.sees("run delete: ", "No runs here")
+
+
+async def test_deleting_many_wants_a_word(writing: Stage) -> None:
+    async with opened(writing.console(Location("runs", line="outcome:succeeded"))) as user:
+        await user.presses(*["space"] * 6, "D")
+        await user.sees("Type ", "to go on")
+        await user.presses("enter")
+        await user.sees("That is not")
+        word = user.line_with("Type ").split("Type ")[1].split(" to go on")[0]
+        await user.types(word)
+        await user.presses("enter")
+        await user.sees("run delete: ")
+
+
+async def test_a_form_names_what_must_be_given_and_fits_a_small_terminal(writing: Stage) -> None:
+    async with opened(writing.console(), (80, 24)) as user:
+        await user.presses("l")
+        await user.sees("command *", "mlconsole launch", "Enter next", "Esc cancel")
+        assert user.text.index("command *") < user.text.index("experiment")
+        await user.presses("ctrl+s")
+        await user.sees("command must be given")
+        await user.types("echo 'unclosed")
+        await user.presses("ctrl+s")
+        await user.sees("a quote is not closed")
+
+
+async def test_a_form_remembers_what_was_typed_last(writing: Stage) -> None:
+    async with opened(writing.console()) as user:
+        await user.presses("l")
+        await user.types("echo hello")
+        await user.presses("ctrl+s")
+        await user.sees("Enter does it", "echo hello")
+        await user.presses("escape")
+        await user.sees("Nothing was changed")
+        await user.presses("l")
+        await user.sees("echo hello")
+
+
+async def test_what_the_filter_shows_is_exported(reading: Stage, tmp_path: Path) -> None:
+    async with opened(reading.console(Location("runs", line="state:running"))) as user:
+        await user.presses("x")
+        await user.sees("output *", "--where state:running")
+        for field in user.app.screen.query("Input"):
+            if field.value.endswith(".json"):
+                field.value = str(tmp_path / "out.json")
+        await user.presses("ctrl+s")
+        await user.sees("run export: written to")
+    assert len(json.loads((tmp_path / "out.json").read_text())["items"]) == 5
+
+
+async def test_a_line_goes_anywhere_and_errors_stand_at_their_token(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        await goes(user, "runs state:failed sort:lr cols:lr,optimizer")
+        await user.sees("LR" if "LR" in user.text else "lr", "optimizer", "✖ failed")
+        await user.sees_no("● running  ")
+        await user.presses("colon")
+        await user.types("runs state:failed and )")
+        await user.presses("enter")
+        await user.sees(":runs state:failed and )")
+        prompt = user.app.screen.query_one(Prompt)
+        assert prompt._pointing.span == (22, 23)
+        await user.presses("escape")
+        await goes(user, "nowhere-at-all")
+        await user.sees("0 runs")
+
+
+async def test_a_typed_place_shows_its_command(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        await user.presses("colon")
+        await user.types("runs state:failed")
+        await user.sees("as a command: mlconsole run list --where state:failed")
+
+
+async def test_tab_completes_places_fields_and_metrics(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        prompt = user.app.screen.query_one(Prompt)
+        await user.presses("colon")
+        await user.waits(lambda: user.app.metric_names, "the names of metrics")
+        for typed, completed in (
+            ("aud", "audit "),
+            ("runs sort:-gr", "runs sort:-grad_norm "),
+            ("runs cols:lr,opt", "runs cols:lr,optimizer "),
+            ("runs val/l", "runs val/loss "),
+            ("runs state:f", "runs state:failed "),
+            ("theme con", "theme contrast "),
+        ):
+            prompt._set(typed)
+            await user.presses("tab")
+            await user.waits(
+                lambda completed=completed: prompt.value == completed, f"{completed!r}, not {prompt.value!r}"
+            )
+        prompt._set("runs val/")
+        await user.presses("tab")
+        await user.sees("val/loss val/acc")
+
+
+async def test_typed_lines_come_back_each_to_its_own_prompt(writing: Stage) -> None:
+    async with opened(writing.console()) as user:
+        await goes(user, "audit")
+        await goes(user, "runs")
+        await user.presses("slash")
+        await user.types("state:failed")
+        await user.presses("enter")
+        prompt = user.app.screen.query_one(Prompt)
+        await user.presses("colon", "up", "up")
+        assert prompt.value == "audit"
+        await user.presses("escape", "slash", "up")
+        assert prompt.value == "state:failed"
+    async with opened(writing.console()) as user:
+        await user.presses("colon", "up")
+        assert user.app.screen.query_one(Prompt).value == "runs"
+
+
+async def test_the_session_is_restored(writing: Stage) -> None:
+    async with opened(writing.console()) as user:
+        await goes(user, "runs state:failed sort:lr")
+        await user.presses("space", "j")
+        await goes(user, "save worst")
+        await goes(user, "theme light")
+        await goes(user, "cols lr,val/loss")
+        await user.sees("1 marked")
+        standing = user.app.screen.cursor_name()
+    async with opened(writing.console()) as user:
+        await user.sees("state:failed sort:lr", "1 marked", "val/loss")
+        assert user.app.screen.cursor_name() == standing
+        assert user.app.look.palette == "light"
+        await goes(user, "audit")
+        await goes(user, "worst")
+        await user.sees("Runs", "state:failed sort:lr")
+        await goes(user, "forget worst")
+        await user.presses("colon")
+        await user.types("save runs")
+        await user.presses("enter")
+        await user.sees('"runs" is taken')
+
+
+async def test_going_back_leads_to_the_row_that_was_left(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        await user.presses("j", "j", "j")
+        standing = user.app.screen.cursor_name()
+        await user.presses("enter")
+        await user.sees("Run ")
+        await user.presses("minus")
+        await user.waits(lambda: getattr(user.app.screen, "cursor_name", str)() == standing, "the same row")
+        await user.presses("minus")
+        await user.sees("This is where you began")
+
+
+async def test_a_click_on_a_title_sorts_and_another_turns_it_round(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        x = user.lines[2].index("NAME") + 1
+        await user.clicks(x, 2)
+        await user.sees("sort:name", "NAME▴")
+        await user.clicks(x, 2)
+        await user.sees("sort:-name", "NAME▾")
+
+
+async def test_marks_survive_a_filter_and_are_counted(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        await user.presses("space", "space")
+        await user.sees("2 marked")
+        await goes(user, "runs state:failed")
+        await user.sees("2 marked")
+        await user.presses("U")
+        await user.sees_no("marked")
+
+
+async def test_copying_says_how_much(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        await user.presses("y")
+        await user.sees("Copied the id: 12 characters")
+        await user.presses("Y")
+        await user.sees("Copied 1 row:")
+        await user.presses("K")
+        await user.sees("Copied the command: 18 characters")
+
+
+async def test_a_jump_label_goes_to_its_row(reading: Stage) -> None:
+    async with opened(reading.console()) as user:
+        await user.presses("f")
+        await user.sees("d ")
+        await user.presses("d")
+        await user.waits(lambda: user.lines[5].startswith("▌"), "the cursor on the third row")
+
+
+async def test_a_misspelt_metric_is_named(reading: Stage) -> None:
+    async with opened(reading.console(), (120, 30)) as user:
+        await goes(user, "runs vall/loss<1")
+        await user.sees("Did you mean val/loss")

@@ -1,0 +1,93 @@
+"""The console at a real terminal over catalogs of two sizes: bytes and CPU stay in their bounds."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bench_console import interactive, opened, pressed
+from benchmarks.synthetic import make
+from ptyterm import PtyTerm
+
+SLACK = 2.5
+"""Bounds on CPU are the budget times this: machines differ, and a regression is larger."""
+
+
+@pytest.fixture(scope="module", params=[1_000, 100_000], ids=["1k", "100k"])
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("sized") / "lab"
+    make(found, request.param)
+    return found
+
+
+@pytest.fixture
+def term(home: Path) -> Iterator[PtyTerm]:
+    with opened(home, None, "--read-only") as term:
+        interactive(term)
+        term.settle(1.0)
+        yield term
+
+
+def test_it_is_interactive_within_its_cpu_and_its_first_screen_within_its_bytes(home: Path) -> None:
+    costs = []
+    for _ in range(3):
+        with opened(home, None, "--read-only") as term:
+            costs.append(interactive(term).cpu_s)
+            term.settle(1.0)
+            assert len(term.raw) <= 12_000
+    assert min(costs) <= 0.30 * SLACK
+
+
+def test_a_move_and_a_page_stay_within_their_bytes_and_cpu(term: PtyTerm) -> None:
+    moves = pressed(term, "j", 15)
+    assert max(cost.bytes for cost in moves) <= 300
+    assert statistics.median(cost.cpu_s for cost in moves) <= 0.003 * SLACK
+    pages = pressed(term, "pagedown", 5, 0.2)
+    assert max(cost.bytes for cost in pages) <= 6_000
+
+
+def test_nothing_is_sent_for_ten_seconds_when_nothing_changes(term: PtyTerm) -> None:
+    with term.measured() as idle:
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            term.pump(0.5)
+    assert idle.bytes == 0
+    assert idle.cpu_s < 0.5
+
+
+def test_memory_stays_in_its_bound(term: PtyTerm) -> None:
+    assert term.rss_kib() <= 55_000_000 / 1024 * 1.15
+
+
+def test_filtering_does_not_hold_on_to_a_connection_for_each_keystroke(term: PtyTerm) -> None:
+    term.send("/")
+    term.settle(0.3)
+
+    def open_catalogs() -> int:
+        return sum("catalog.db" in str(link.resolve()) for link in Path(f"/proc/{term.pid}/fd").iterdir())
+
+    for _ in range(3):
+        for char in "churn":
+            term.send(char)
+            term.settle(0.1)
+        term.send(*["backspace"] * 5)
+        term.settle(0.3)
+        term.send("/")
+        term.settle(0.2)
+    assert open_catalogs() <= 24
+
+
+def test_the_first_picture_loads_nothing_of_textual() -> None:
+    code = (
+        "import sys; from mlconsole.tui import start, first_frame; from mlconsole.actions.context import Context;"
+        "bad = {'textual', 'rich', 'asyncio', 'plotly', 'sqlite_utils', 'torch', 'numpy', 'httpx', 'pynvml'};"
+        "sys.exit(', '.join(bad & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

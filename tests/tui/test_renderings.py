@@ -1,0 +1,167 @@
+"""Every screen at three sizes and in every mode, against what was stored.
+
+The text and the styles are those of the bytes that a terminal would get. After a change that is meant:
+
+    MLCONSOLE_STORE_RENDERINGS=1 python -m pytest tests/tui/test_renderings.py
+
+and look at the difference in ``tests/tui/renderings`` before it is taken in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyte
+import pytest
+from consolekit import opened, settled, stage
+from rich.color import ColorSystem
+from robot import Robot
+
+from mlconsole.tui.console import Console
+from mlconsole.tui.painted_app import _placed
+from mlconsole.tui.painter import Painter
+from mlconsole.tui.places import Location
+from mlconsole.tui.widgets.look import Look
+
+STORED = Path(__file__).with_name("renderings")
+STORES = bool(os.environ.get("MLCONSOLE_STORE_RENDERINGS"))
+SIZES = ((80, 24), (120, 40), (200, 60))
+SCREENS: dict[str, tuple[Location, tuple[str, ...]]] = {
+    "overview": (Location("overview"), ()),
+    "runs": (Location("runs", line="sort:-lr cols:lr,optimizer,val/acc,duration"), ("space",)),
+    "run": (Location("run", "live"), ()),
+    "run-params": (Location("run", "broken", cursor="params"), ()),
+    "run-timeline": (Location("run", "broken", cursor="timeline"), ()),
+    "compare": (Location("compare", "broken,live"), ()),
+    "curves": (Location("compare", "broken,live", cursor="curves"), ()),
+    "experiments": (Location("experiments"), ()),
+    "jobs": (Location("jobs"), ()),
+    "audit": (Location("audit"), ()),
+    "help": (Location("runs"), ("question_mark",)),
+    "palette": (Location("runs"), ("ctrl+p",)),
+    "launch": (Location("runs"), ("l",)),
+    "stop": (Location("runs", line="name:live"), ("s",)),
+}
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to draw: a palette, what colours the terminal has, and whether it has only ASCII."""
+
+    palette: str
+    system: ColorSystem | None = ColorSystem.EIGHT_BIT
+    is_ascii: bool = False
+
+
+MODES = {
+    "dark": Mode("dark", ColorSystem.TRUECOLOR),
+    "light": Mode("light", ColorSystem.TRUECOLOR),
+    "contrast": Mode("contrast", ColorSystem.TRUECOLOR),
+    "colour-blind": Mode("colour-blind", ColorSystem.TRUECOLOR),
+    "256": Mode("dark"),
+    "16": Mode("terminal", ColorSystem.STANDARD),
+    "mono": Mode("mono", None),
+    "ascii": Mode("mono", None, is_ascii=True),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A catalog under a path that is the same everywhere."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("renderings"))
+    stage(Path("lab"))
+    yield Path("lab")
+    os.chdir(before)
+
+
+def painted(user: Robot, mode: Mode) -> pyte.Screen:
+    """The terminal after the console's present frame was sent to it."""
+    size = user.app.size
+    screen = pyte.Screen(*size)
+    strips = user.app.screen._compositor.render_strips()
+    lines = [(y, _placed([strip], 0)) for y, strip in enumerate(strips)]
+    pyte.Stream(screen).feed(Painter(is_ascii=mode.is_ascii).paint(lines, tuple(size), mode.system))
+    return screen
+
+
+def text_of(screen: pyte.Screen) -> str:
+    return "\n".join(line.rstrip() for line in screen.display) + "\n"
+
+
+def styles_of(screen: pyte.Screen) -> str:
+    """For each line the runs of cells that look alike: how many, and how they look."""
+    out = []
+    for y in range(screen.lines):
+        runs: list[tuple[str, int]] = []
+        for x in range(screen.columns):
+            look = _look(screen.buffer[y][x])
+            if runs and runs[-1][0] == look:
+                runs[-1] = (look, runs[-1][1] + 1)
+            else:
+                runs.append((look, 1))
+        out.append(" ".join(f"{count}{look}" for look, count in runs))
+    return "\n".join(out) + "\n"
+
+
+def _look(char: pyte.screens.Char) -> str:
+    words = [name for name in ("bold", "underscore", "reverse") if getattr(char, name)]
+    words += [char.fg] if char.fg != "default" and char.data != " " else []
+    words += [f"on-{char.bg}"] if char.bg != "default" else []
+    return f"[{','.join(words)}]" if words else ""
+
+
+def agree(name: str, found: str) -> None:
+    path = STORED / name
+    if STORES:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+    assert path.exists(), f"nothing stored for {name}; see this file's docstring"
+    assert found == path.read_text(encoding="utf-8"), f"{name} is drawn otherwise than stored"
+
+
+async def shown(user: Robot, name: str) -> None:
+    app = user.app
+    assert isinstance(app, Console)
+    location, keys = SCREENS[name]
+    app.marks.clear()
+    app.go(location)
+    await settled(user)
+    for key in keys:
+        await user.presses(key)
+        await settled(user)
+
+
+async def look_at(user: Robot, mode: Mode) -> pyte.Screen:
+    app = user.app
+    assert isinstance(app, Console)
+    app._use(Look(mode.palette, mode.is_ascii))
+    await settled(user)
+    return painted(user, mode)
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_a_screen_is_drawn_as_stored(home: Path, name: str) -> None:
+    for size in SIZES:
+        async with opened(stage(home, read_only=False).console(Location("audit")), size) as user:
+            await shown(user, name)
+            screen = await look_at(user, MODES["dark"])
+            agree(f"{name}-{size[0]}x{size[1]}.txt", text_of(screen))
+            if size != SIZES[0]:
+                continue
+            dark = text_of(screen)
+            for mode_name, mode in MODES.items():
+                screen = await look_at(user, mode)
+                if mode.is_ascii:
+                    assert text_of(screen).isascii()
+                    agree(f"{name}-ascii.txt", text_of(screen))
+                else:
+                    assert text_of(screen) == dark, f"{mode_name} shows other words than dark"
+                    agree(f"{name}-{mode_name}.styles", styles_of(screen))
+                if mode.system is None:
+                    assert all(
+                        char.fg == char.bg == "default" for row in screen.buffer.values() for char in row.values()
+                    )
