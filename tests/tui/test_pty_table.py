@@ -74,10 +74,11 @@ def test_a_resize_storm_ends_in_a_right_picture() -> None:
     with opened(1_000, 100, 30) as term:
         for columns in (80, 140, 60, 120):
             term.resize(columns, 24 + columns // 20)
-        term.settle(0.4)
-        rows = [line for line in term.text.splitlines() if "-v" in line]
-        assert len(rows) == 29
-        assert rows[-1].startswith("  vision-v28-")
+
+        def rows() -> list[str]:
+            return [line for line in term.text.splitlines() if "-v" in line]
+
+        term.wait_until(lambda: len(rows()) == 29 and rows()[-1].startswith("  vision-v28-"), "29 rows")
 
 
 def test_a_suspended_table_is_drawn_again_when_it_is_continued() -> None:

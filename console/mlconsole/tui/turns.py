@@ -54,12 +54,26 @@ class Turns:
         end = loop.time() + LONGEST_S
         while loop.time() < end and not self._has_worked(key):
             await asyncio.sleep(0)
+        await self._see_messages_through(end)
         end = loop.time() + ARRIVAL_S
         while loop.time() < end and not self._has_arrived:
             await asyncio.sleep(0.005)
         self._at_work = None
         self._next()
         self._send_next()
+
+    async def _see_messages_through(self, end: float) -> None:
+        """Wait for what the key made widgets post: each queue from the one with the focus up to the app's own."""
+        app = self._app
+        start = app.focused or (app.screen if app.screen_stack else app)
+        loop = asyncio.get_running_loop()
+        for node in start.ancestors_with_self:
+            is_through = asyncio.Event()
+            if node.call_later(is_through.set):
+                try:
+                    await asyncio.wait_for(is_through.wait(), max(0.0, end - loop.time()))
+                except TimeoutError:
+                    return
 
     def _send_next(self) -> None:
         if self._at_work is not None:

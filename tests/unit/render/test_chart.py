@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 import unicodedata
 
 import pytest
@@ -179,19 +178,3 @@ def test_no_numbers_and_no_size_break_a_chart(
     spec = ChartSpec(width, height, "loss", is_y_log=y_log, is_x_log=x_log, smoothing=smoothing, dots=dots, cursor=3)
     canvas = draw([curve(values, f"r{index}") for index, values in enumerate(runs)], spec)
     assert len(canvas.lines) == height
-
-
-def test_a_chart_of_a_million_points_in_buckets_costs_milliseconds() -> None:
-    count = 8192
-    lows = [math.sin(index / 99) for index in range(count)]
-    highs = [low + 0.5 for low in lows]
-    steps = [128 * index for index in range(count)]
-    buckets = MetricBuckets(
-        "r1", "loss", steps, [float(step) for step in steps], lows, highs, highs, [0] * count, 1 << 20
-    )
-    drawn = from_buckets(buckets, "a")
-    draw([drawn], ChartSpec(140, 30, "loss"))
-    start = time.process_time()
-    for _ in range(10):
-        draw([drawn], ChartSpec(140, 30, "loss"))
-    assert (time.process_time() - start) / 10 < 0.02
