@@ -16,8 +16,8 @@ from mlconsole.domain.plans import Effect
 from program import Program
 
 HEAVY = {"textual", "rich", "plotly", "httpx", "pynvml", "sqlite_utils", "torch", "numpy", "asyncio"}
-# A report is drawn with plotly; a check-up looks at everything that is installed.
-EXEMPT = {"report", "doctor"}
+# A report is drawn with plotly; a check-up looks at everything that is installed; a server serves until it is ended.
+EXEMPT = {"report", "doctor", "web"}
 READS = [action for action in actions.every() if action.effect is Effect.READ and action.name not in EXEMPT]
 CURSOR = {"run": ["alpha"], "marked": ["alpha", "beta"], "metric": ["loss"]}
 PROBE = """
