@@ -1,11 +1,13 @@
 """All that a plugin may import.
 
-A backend is a class registered under the entry-point group ``mlconsole.backends``; see ``plugins/README.md``.
+A backend is a class registered under the entry-point group ``mlconsole.backends``, a target one under
+``mlconsole.targets``; see ``plugins/README.md``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from mlconsole.domain.jobs import (
@@ -20,6 +22,7 @@ from mlconsole.domain.jobs import (
     Resources,
 )
 from mlconsole.domain.runs import Outcome, State
+from mlconsole.domain.targets import MemberRef, TargetObservation, TargetOrder
 from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NotFound, UsageError
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "JobSpec",
     "KeepsLogs",
     "LogChunk",
+    "MemberRef",
     "MlconsoleError",
     "NotFound",
     "Observation",
@@ -42,6 +46,9 @@ __all__ = [
     "Resources",
     "RunsHere",
     "State",
+    "Target",
+    "TargetObservation",
+    "TargetOrder",
     "UsageError",
 ]
 
@@ -122,4 +129,43 @@ class KeepsLogs(Protocol):
 
     def log_path(self, handle: Handle, stream: str) -> str | None:
         """The file that holds the stream, or None when there is none (yet)."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Where releases are deployed.
+
+    Every verb is idempotent under (environment, generation): asked again, after a crash at any point of it, it
+    carries on or finds it done. Any may raise :class:`ActionFailed`, which means that what was live still is, or
+    :class:`BackendUnreachable`, which says nothing.
+    """
+
+    def prepare(self, order: TargetOrder) -> None:
+        """Bring the release's bytes there, each one verified, and change nothing that is live.
+
+        Raises:
+            ActionFailed: bytes are missing or are not those of the release.
+            UsageError: a setting is missing or wrong.
+        """
+        ...
+
+    def activate(self, order: TargetOrder) -> None:
+        """Make a prepared generation the live one, at once or not at all; then nothing sees the old one any more.
+
+        Raises:
+            ActionFailed: it is not prepared, does not come up healthy, or a higher generation was seen: the fence.
+        """
+        ...
+
+    def observe(self, environment: str, settings: Mapping[str, str], state_dir: Path) -> TargetObservation:
+        """Look what is live; changes nothing."""
+        ...
+
+    def release(self, order: TargetOrder) -> None:
+        """Give back what a generation that is not live holds there.
+
+        Raises:
+            ActionFailed: it is the live one, or something of it would not go.
+        """
         ...

@@ -1,0 +1,114 @@
+"""Finds and loads the plugins of one kind, by the entry points of installed packages.
+
+Entry points are read from the ``entry_points.txt`` files beside installed packages, without importlib.metadata, whose
+import alone costs 20 ms. A plugin that fails to load is quarantined and named, never fatal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mlconsole.errors import BackendUnreachable, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that could not be loaded: its name, and the last line of what it raised."""
+
+    name: str
+    reason: str
+    traceback: str
+
+
+@lru_cache(maxsize=8)
+def entry_points(group: str) -> dict[str, str]:
+    """Names and the ``module:attribute`` each one is loaded from, installed packages only."""
+    found: dict[str, str] = {}
+    for directory in sys.path:
+        if not directory or not os.path.isabs(directory):
+            continue
+        try:
+            names = [n for n in os.listdir(directory) if n.endswith((".dist-info", ".egg-info"))]
+        except OSError:
+            continue
+        for name in sorted(names):
+            found = {**_read(os.path.join(directory, name, "entry_points.txt"), group), **found}
+    return found
+
+
+def _read(path: str, group: str) -> dict[str, str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return {}
+    found: dict[str, str] = {}
+    section = ""
+    for line in lines:
+        text = line.partition("#")[0].strip()
+        if text.startswith("["):
+            section = text.strip("[]")
+        elif section == group and "=" in text:
+            name, _, target = text.partition("=")
+            found[name.strip()] = target.strip()
+    return found
+
+
+class Plugins:
+    """The installed plugins of one kind.
+
+    Args:
+        group: the entry-point group.
+        noun: what one is called.
+        protocol: what each must have the methods of; checkable at run time.
+    """
+
+    def __init__(self, group: str, noun: str, protocol: type) -> None:
+        self._group, self._noun, self._protocol = group, noun, protocol
+        self._loaded: dict[str, object] = {}
+
+    def names(self) -> list[str]:
+        """The names of all that are installed, whether they load or not."""
+        return sorted(entry_points(self._group))
+
+    def one(self, name: str) -> object:
+        """The plugin of that name.
+
+        Raises:
+            NotFound: no such plugin is installed.
+            BackendUnreachable: it is installed and does not load.
+        """
+        noun = self._noun
+        if name not in entry_points(self._group):
+            raise NotFound(f'No {noun} "{name}" is installed.', f"Installed: {', '.join(self.names()) or 'none'}.")
+        plugin = self._get(name)
+        if isinstance(plugin, Broken):
+            raise BackendUnreachable(
+                f'{noun.capitalize()} "{name}" does not load: {plugin.reason}.', "See: mlconsole doctor"
+            )
+        return plugin
+
+    def broken(self) -> list[Broken]:
+        """Those that do not load, with the reason."""
+        return [found for name in self.names() if isinstance(found := self._get(name), Broken)]
+
+    def _get(self, name: str) -> object:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> object:
+        place = entry_points(self._group)[name]
+        module, _, attribute = place.partition(":")
+        try:
+            plugin: object = getattr(importlib.import_module(module), attribute)()
+        except Exception as error:  # noqa: BLE001  a stranger's code may raise anything
+            return Broken(name, f"{type(error).__name__}: {error}", traceback.format_exc())
+        if not isinstance(plugin, self._protocol):
+            return Broken(name, f"{place} does not have the methods of a {self._noun}", "")
+        return plugin
