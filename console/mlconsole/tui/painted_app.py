@@ -12,6 +12,8 @@ from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -64,11 +66,21 @@ class PaintedApp(App[ReturnType]):
         """Forget what the terminal shows when it is resized or resumed; Textual tells both in one way."""
         if isinstance(event, events.Ready):
             self._taken_over = None  # The events that begin an app, two of its size among them, are past.
+        if isinstance(event, events.Resize):
+            event = self._latest(event)
         if isinstance(event, events.Resize) and event.size != self._taken_over:
             self._painter.forget()
             if event.size == self.size and self.screen_stack:
                 self.call_later(self.action_redraw)  # Textual draws nothing when the size is what it was.
         await super().on_event(event)
+
+    def _latest(self, event: events.Resize) -> events.Resize:
+        """The size that the terminal has now: in a storm of signals one handler interrupts another, and the older
+        size would be told last."""
+        if not isinstance(self._driver, LinuxDriver):
+            return event
+        size = Size(*self._driver._get_terminal_size())
+        return event if event.size == size else events.Resize(size, size)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if renderable is not None and self._is_painting:
@@ -84,7 +96,7 @@ class PaintedApp(App[ReturnType]):
 
     def _painted(self, screen: Screen[object], frame: RenderableType) -> RenderableType | None:
         painter = self._painter
-        if painter.is_unknown and isinstance(frame, ChopsUpdate):
+        if painter.is_unknown_at(screen._compositor.size) and isinstance(frame, ChopsUpdate):
             frame = screen._compositor.render_full_update()
         if isinstance(frame, ChopsUpdate):
             lines = _changed_lines(frame)

@@ -53,10 +53,9 @@ class Painter:
         self._pen = PLAIN
         self._at: tuple[int, int] | None = None
 
-    @property
-    def is_unknown(self) -> bool:
-        """True when the next frame must be a whole one, because the terminal may show anything."""
-        return self._is_unknown
+    def is_unknown_at(self, size: tuple[int, int]) -> bool:
+        """True when the next frame must be a whole one: the terminal may show anything, or has another size."""
+        return self._is_unknown or size != self._size
 
     def forget(self) -> None:
         """Take nothing on the terminal for granted: it was resized, resumed or written to by others."""
