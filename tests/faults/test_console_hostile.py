@@ -81,7 +81,7 @@ async def walk(app: Console, count: int, size: tuple[int, int] = SIZE) -> None:
             assert is_clean(user), user.text
         app.go(Location("runs"))
         await settled(user)
-        for keys in (("question_mark",), ("ctrl+p",), ("l",), ("t",), ("n",), ("r",), ("x",)):
+        for keys in (("question_mark",), ("ctrl+p",), ("l",), ("t",), ("m",), ("r",), ("x",)):
             await user.presses(*keys)
             await settled(user)
             assert is_clean(user), user.text

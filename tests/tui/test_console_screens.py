@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from robot import Robot
 from mlconsole.actions import every
 from mlconsole.tui import places
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.help import bound_keys
+from mlconsole.tui.screens.help import NOISE, bound_keys
 from mlconsole.tui.widgets.prompt import Prompt
 
 
@@ -46,6 +47,14 @@ async def test_overview_shows_trouble_before_what_runs(reading: Stage) -> None:
         assert user.text.index("broken") < user.text.index(" live ")
         await user.presses("enter")
         await user.sees("Overview › Run ", "✖ failed", "1 charts")
+
+
+async def test_back_from_where_a_restored_session_began_leads_home(reading: Stage) -> None:
+    async with opened(reading.console(Location("audit"))) as user:
+        await user.presses("-")
+        await user.sees("40 runs")
+        await user.presses("-")
+        await user.sees("This is where you began.")
 
 
 @pytest.mark.parametrize("section", ["params", "log", "environment", "code", "artifacts", "timeline"])
@@ -122,6 +131,53 @@ async def test_no_key_of_a_screen_is_without_words(reading: Stage, place: str) -
                 assert all(binding.description for binding in several)
 
 
+REFINES = {"escape", "tab", "shift+tab"}
+"""Keys that the thing with the focus uses first, and hands on when it has no use for them; and those of typing."""
+
+
+async def has_no_conflict(user: Robot) -> None:
+    """No key means one thing to what has the focus and another to the screen, the app or an action."""
+    app, screen = user.app, user.app.screen
+    acts = {action.key: action.name for action in app.actions_for(screen.offers)}
+    for widget in screen.focus_chain:
+        own = set(widget._bindings.key_to_bindings)
+        theirs = {
+            key: each[0].action
+            for bindings in (screen._bindings, app._bindings)
+            for key, each in bindings.key_to_bindings.items()
+            if each[0].description and (each[0].action, each[0].description) not in NOISE
+        }
+        shadowed = own & (set(theirs) | set(acts)) - REFINES
+        # Enter on a row opens it, which is what the action of that key does.
+        shadowed -= {key for key in shadowed if acts.get(key) == "run show"}
+        assert not shadowed, f"{type(widget).__name__} shadows {shadowed} on {screen.location.place}"
+    keys = [key for several, _ in bound_keys(screen) for key in several.split()]
+    assert len(keys) == len(set(keys)), f"bound twice: {sorted(key for key in keys if keys.count(key) > 1)}"
+
+
+async def test_no_key_means_two_things_wherever_the_focus_is(reading: Stage) -> None:
+    async with opened(reading.console(Location("runs"))) as user:
+        for place in places.PLACES:
+            target = {"run": "broken", "compare": "broken,live"}.get(place.name, "")
+            user.app.go(Location(place.name, target))
+            await settled(user)
+            sections = getattr(sys.modules[type(user.app.screen).__module__], "SECTIONS", ("",))
+            for section in sections:
+                if section:
+                    user.app.screen.action_section(section)
+                    await settled(user)
+                await has_no_conflict(user)
+
+
+async def test_the_footer_names_keys_that_do_what_it_says(reading: Stage) -> None:
+    async with opened(reading.console(Location("run", "live", cursor="log")), (160, 30)) as user:
+        acts = {action.key: action.verb or action.name for action in user.app.actions_for(user.app.screen.offers)}
+        own = user.app.screen.focused._bindings.key_to_bindings
+        for key, word in list(user.app.screen.keys()):
+            assert key not in own or acts.get(key) != word
+        await user.sees("s stop", "r relaunch", "t tag")
+
+
 async def test_every_action_with_a_key_has_it_on_the_screens(reading: Stage) -> None:
     assert {action.name for action in reading.console().keyed_actions} == {a.name for a in every() if a.key}
 
@@ -140,7 +196,7 @@ async def test_the_palette_finds_actions_and_places_and_says_why_one_is_off(read
 async def test_read_only_is_visible_and_every_change_says_why_it_is_off(reading: Stage) -> None:
     async with opened(reading.console()) as user:
         await user.sees("READ-ONLY")
-        for key in ("l", "s", "r", "t", "n", "D"):
+        for key in ("l", "s", "r", "t", "m", "D"):
             await user.presses(key)
             await user.sees("is off: this console is read-only")
             await user.presses("j")
@@ -159,7 +215,7 @@ async def test_a_tag_a_name_and_a_deletion_are_planned_and_carried_out(writing: 
         await user.sees("keep")
         await user.presses("ctrl+s", "enter")
         await user.sees("run tag: ")
-        await user.presses("n")
+        await user.presses("m")
         await user.types("mended")
         await user.presses("ctrl+s")
         await user.sees("Enter does it")

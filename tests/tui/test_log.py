@@ -196,9 +196,9 @@ async def test_line_numbers_go_and_come(path: Path) -> None:
     append(path, numbered(1, 5))
     async with reading(path) as user:
         await user.sees("   5 line 5")
-        await user.presses("t")
+        await user.presses("number_sign")
         await user.sees_no("5 line 5")
-        await user.presses("t")
+        await user.presses("number_sign")
         await user.sees("   5 line 5")
 
 

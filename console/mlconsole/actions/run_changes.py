@@ -170,7 +170,7 @@ RENAME = Action(
     rename,
     plan_rename,
     target=lambda p: p.run,
-    key="n",
+    key="m",
 )
 DELETE = Action(
     "run delete",

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shlex
-import subprocess
-import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from mlconsole import actions, config
+from mlconsole import actions
 from mlconsole.actions.base import Action
 from mlconsole.actions.context import Context
 from mlconsole.errors import QueryError
@@ -28,6 +23,7 @@ from mlconsole.tui.acting import Acting, options_of
 from mlconsole.tui.first_frame import Picture
 from mlconsole.tui.freshness import Changed, Freshness
 from mlconsole.tui.gpu_feed import GpuFeed, GpusSeen
+from mlconsole.tui.handoff import HandOff
 from mlconsole.tui.history import Trail
 from mlconsole.tui.painted_app import PaintedApp
 from mlconsole.tui.places import Location
@@ -39,6 +35,9 @@ from mlconsole.tui.widgets.look import PALETTES, Look
 from mlconsole.tui.widgets.palette import Entry, Palette
 from mlconsole.tui.widgets.rows import Row
 from mlconsole.tui.work import Answered, Desk, words_of
+
+if TYPE_CHECKING:
+    from mlconsole.tui.widgets.dialog import EditWanted, ViewWanted
 
 NOUNS_WITH_KEYS = ("launch", "run", "report", "teardown")
 TICK_S = 1.0
@@ -80,6 +79,7 @@ class Console(PaintedApp[None]):
         self.metric_names: tuple[str, ...] = ()
         self.acting = Acting(self)
         self.turns = Turns(self)
+        self.handoff = HandOff(self)
         self.reads = Desk(self, self.failed)
         self.doing = Desk(self, self.failed)
         self.freshness = Freshness(self, ctx)
@@ -146,6 +146,14 @@ class Console(PaintedApp[None]):
         if (screen := self.place_screen) is not None and screen.wants_gpus:
             screen.look_again()
 
+    def on_edit_wanted(self, event: EditWanted) -> None:
+        """A form wants one of its texts edited."""
+        self.handoff.edit_text(event.text, event.then)
+
+    def on_view_wanted(self, event: ViewWanted) -> None:
+        """A dialog wants its text read."""
+        self.handoff.view_text(event.text)
+
     def _fatal_error(self) -> None:
         """End with the traceback of what nobody expected, without local variables: those may hold secrets."""
         self._exit_renderables.append(Text(clean(traceback.format_exc(), 65_536, 400)))
@@ -178,6 +186,10 @@ class Console(PaintedApp[None]):
         """Go back to where we were before."""
         self._leave()
         location = self.trail.back()
+        if location is None and self.trail.here.place != places.HOME:
+            # A restored session begins anywhere, and there is always a way home from it.
+            location = Location(places.HOME)
+            self.trail = Trail(location)
         if location is None:
             self.say("This is where you began.", "dim")
         else:
@@ -323,23 +335,6 @@ class Console(PaintedApp[None]):
     def copy_to_clipboard(self, text: str) -> None:
         """Copy, for widgets that ask the app."""
         self.copy(text, "the text")
-
-    def view(self, path: Path) -> None:
-        """Open a file in the user's pager; the console waits and then draws itself again."""
-        pager = shlex.split(config.user_editor()[1])
-        try:
-            with self.suspend():
-                subprocess.run([*pager, str(path)], check=False)
-        except (OSError, SuspendNotSupported) as error:
-            self.say(f"{pager[0]}: {error}", "error")
-        self.action_redraw()
-
-    def view_text(self, text: str) -> None:
-        """Open a text in the user's pager, made safe for a terminal."""
-        with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-            file.write("\n".join(clean(line, 65_536) for line in text.splitlines()))
-            file.flush()
-            self.view(Path(file.name))
 
     def action_help(self) -> None:
         """Show the keys that work here."""

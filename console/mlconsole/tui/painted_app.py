@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar, TypeVar, cast
 
 from rich.console import Console, RenderableType
@@ -33,6 +34,8 @@ class PaintedApp(App[ReturnType]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+l", "redraw", "Redraw the screen", show=False, system=True)]
 
     painter: Painter
+    is_away: bool = False
+    """True while another program has the terminal: nothing is painted then."""
     _taken_over: tuple[int, int] | None = None
 
     def take_over(self, lines: Sequence[tuple[str, str]], size: tuple[int, int]) -> None:
@@ -52,6 +55,20 @@ class PaintedApp(App[ReturnType]):
         """Draw the whole screen again, for when another program wrote on the terminal."""
         self._painter.forget()
         self.screen.refresh()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Leave the terminal to another program.
+
+        Raises:
+            SuspendNotSupported: what this app runs in has no terminal to leave.
+        """
+        with self.suspend():
+            self.is_away = True
+            try:
+                yield
+            finally:
+                self.is_away = False
 
     @property
     def _painter(self) -> Painter:
@@ -83,6 +100,8 @@ class PaintedApp(App[ReturnType]):
         return event if event.size == size else events.Resize(size, size)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        if self.is_away:
+            return
         if renderable is not None and self._is_painting:
             renderable = self._painted(screen, renderable)
         super()._display(screen, renderable)

@@ -49,6 +49,7 @@ class RunScreen(PlaceScreen):
         Binding("shift+tab", "next_section(-1)", "section before", show=False),
         Binding("escape", "app.go_back", "back", show=False),
         Binding("v", "view", "open the log, diff or page in $PAGER", show=False),
+        Binding("V", "edit", "open the log, or a copy of the page, in $EDITOR", show=False),
     ]
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
     shown_keys: ClassVar[tuple[str, ...]] = ("run stop", "run relaunch", "run tag", "report")
@@ -81,16 +82,26 @@ class RunScreen(PlaceScreen):
         self.console.copy(event.text, event.what)
 
     def action_view(self) -> None:
-        """Open what is shown in the user's pager, the console waiting meanwhile."""
-        seen = self._seen
-        if seen is None:
-            return
-        if self._section == "log" and seen.log is not None:
-            self.console.view(seen.log)
+        """Open what is shown in the user's pager, which has the terminal meanwhile."""
+        if self._section == "log" and self._seen is not None and self._seen.log is not None:
+            self.console.handoff.view(self._seen.log)
         else:
-            self.console.view_text(
-                seen.diff if self._section == "code" else "\n".join(self.query_one("#page", Page).lines)
-            )
+            self.console.handoff.view_text(self._text())
+
+    def action_edit(self) -> None:
+        """Open what is shown in the user's editor: the log itself, of anything else a copy."""
+        if self._section == "log" and self._seen is not None and self._seen.log is not None:
+            self.console.handoff.edit(self._seen.log)
+        else:
+            self.console.handoff.edit_text(self._text())
+
+    def _text(self) -> str:
+        if self._section == "code" and self._seen is not None:
+            return self._seen.diff
+        if self._section == "charts" and self._seen is not None:
+            lines = run_pages.params(self._seen.details, self.console.ctx.clock())
+            return "\n".join("".join(text for text, _ in line) for line in lines)
+        return "\n".join(self.query_one("#page", Page).lines)
 
     def filled(self, cursor: str) -> object:
         """This run."""

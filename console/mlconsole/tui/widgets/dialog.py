@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -21,6 +22,23 @@ from mlconsole.render.sanitise import clean
 from mlconsole.tui.widgets.field import Field
 from mlconsole.tui.widgets.line import Line, Span
 from mlconsole.tui.widgets.page import Page
+
+
+class EditWanted(Message):
+    """A text is to be opened in the user's editor; ``then`` takes what was made of it."""
+
+    def __init__(self, text: str, then: Callable[[str], None]) -> None:
+        super().__init__()
+        self.text = text
+        self.then = then
+
+
+class ViewWanted(Message):
+    """A text is to be opened in the user's pager."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
 
 
 class PlanDialog(ModalScreen[bool]):
@@ -86,12 +104,19 @@ class TextDialog(ModalScreen[None]):
     """A text to read: what an action answered."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "close"),
+        Binding("v", "view", "open it in $PAGER"),
+    ]
 
     def __init__(self, title: str, lines: Sequence[str]) -> None:
         super().__init__()
         self._title = title
         self._lines = lines
+
+    def action_view(self) -> None:
+        """Open the text in the user's pager."""
+        self.post_message(ViewWanted("\n".join(self._lines)))
 
     def compose(self) -> ComposeResult:
         """The lines, as many as there are."""
@@ -102,7 +127,7 @@ class TextDialog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Say the keys."""
-        self.query_one("#keys", Line).show(_keys(("Esc", "closes"), ("j k", "scroll")))
+        self.query_one("#keys", Line).show(_keys(("Esc", "closes"), ("j k", "scroll"), ("v", "opens it in $PAGER")))
 
 
 class FormDialog(ModalScreen[Mapping[str, Any] | None]):
@@ -112,6 +137,7 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel"),
         Binding("ctrl+s", "submit", "go on"),
+        Binding("ctrl+o", "edit", "this field in $EDITOR"),
     ]
 
     def __init__(self, action: Action[Any], given: Mapping[str, Any], last: Mapping[str, Any]) -> None:
@@ -161,7 +187,7 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
 
     def _show_keys(self) -> None:
         self.query_one("#keys", Line).show(
-            _keys(("Enter", "next"), ("^s", "on"), ("Esc", "cancel"), ("*", "must be given"))
+            _keys(("Enter", "next"), ("^s", "on"), ("^o", "$EDITOR"), ("Esc", "cancel"), ("*", "must be given"))
         )
 
     def on_descendant_focus(self) -> None:
@@ -225,6 +251,21 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
             self.query_one("#keys", Line).show([(f"{field.name.replace('_', ' ')} must be given", "error")])
             return
         self.dismiss(values)
+
+    def action_edit(self) -> None:
+        """Open what stands in the focused field in the user's editor; what is saved there stands in the field then."""
+        field = self.focused
+        if not isinstance(field, Input):
+            return
+
+        def edited(text: str) -> None:
+            # A field is one line; what a quoted word holds stays as it is.
+            try:
+                field.value = shlex.join(shlex.split(text, comments=True)) if "\n" in text.rstrip() else text.rstrip()
+            except ValueError:
+                field.value = text.rstrip()
+
+        self.post_message(EditWanted(field.value, edited))
 
     def action_cancel(self) -> None:
         """Forget it."""

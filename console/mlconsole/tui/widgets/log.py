@@ -42,7 +42,7 @@ class LogView(FedLog):
         Binding("right", "slide(8)", "further right in long lines", show=False),
         Binding("left", "slide(-8)", "further left in long lines", show=False),
         Binding("w", "wrap", "wrap long lines or not", show=False),
-        Binding("t", "numbers", "line numbers or none", show=False),
+        Binding("number_sign", "numbers", "line numbers or none", show=False, key_display="#"),
         Binding("y", "copy_line", "copy the current line", show=False),
         Binding("Y", "copy_screen", "copy what is in view", show=False),
         Binding("escape", "stop", "end the search, then the filter", show=False),
