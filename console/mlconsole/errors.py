@@ -12,6 +12,7 @@
     │   ├── CatalogUnsafePlace     2   on a network file system
     │   ├── DiskFull               1
     │   └── SearchStopped          1   past its deadline, or no longer wanted
+    ├── LeaseLost                  1   another watcher has taken over
     ├── UsageError                 2   the command line, a filter or a setting is wrong
     │   ├── AmbiguousName          2
     │   ├── ConfigError            2
@@ -101,6 +102,12 @@ class SearchStopped(CatalogError):
     """A search was interrupted, or took longer than it was given."""
 
     slug = "search_stopped"
+
+
+class LeaseLost(MlconsoleError):
+    """A watcher went on after another one had taken over."""
+
+    slug = "lease_lost"
 
 
 class UsageError(MlconsoleError):

@@ -1,7 +1,7 @@
 """Every verb of the product: the registry that the command line, keys, palette and docs are made from.
 
-A line says where an action is; its module is imported only when that action is needed, so that a command pays for
-itself alone.
+A line says where an action is, in this folder or, with its whole name, in the layer above; its module is imported
+only when that action is needed, so that a command pays for itself alone.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ ACTIONS: dict[str, str] = {
     "doctor": "doctor:DOCTOR",
     "backup": "backup:BACKUP",
     "restore": "backup:RESTORE",
+    "watch": "mlconsole.policy.verbs:WATCH",
     "audit list": "audit:LIST",
     "audit verify": "audit:VERIFY",
     "report": "report:REPORT",
@@ -72,7 +73,8 @@ def named(name: str) -> Action[Any]:
         KeyError: there is none.
     """
     module, _, attribute = ACTIONS[name].partition(":")
-    found: Action[Any] = getattr(importlib.import_module(f"mlconsole.actions.{module}"), attribute)
+    place = module if module.startswith("mlconsole.") else f"mlconsole.actions.{module}"
+    found: Action[Any] = getattr(importlib.import_module(place), attribute)
     return found
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.audit import Audit
     from mlconsole.catalog.datasets import Datasets
     from mlconsole.catalog.due import Due
+    from mlconsole.catalog.event_stream import Events
     from mlconsole.catalog.leases import Leases
     from mlconsole.catalog.ledger import Ledger
     from mlconsole.catalog.lineage import LineageGraph
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.runs import Runs
     from mlconsole.catalog.search import Search
     from mlconsole.catalog.teardowns import Teardowns
+    from mlconsole.catalog.watch_lease import WatchLease
 
 T = TypeVar("T")
 
@@ -77,6 +79,13 @@ class Catalog:
         return Audit(self.store)
 
     @cached_property
+    def events(self) -> Events:
+        """What has happened."""
+        from mlconsole.catalog.event_stream import Events
+
+        return Events(self.store)
+
+    @cached_property
     def prices(self) -> Prices:
         """The prices that were imported."""
         from mlconsole.catalog.prices import Prices
@@ -117,6 +126,13 @@ class Catalog:
         from mlconsole.catalog.lineage import LineageGraph
 
         return LineageGraph(self.store)
+
+    @cached_property
+    def lease(self) -> WatchLease:
+        """Who watches."""
+        from mlconsole.catalog.watch_lease import WatchLease
+
+        return WatchLease(self.store)
 
     @cached_property
     def teardowns(self) -> Teardowns:

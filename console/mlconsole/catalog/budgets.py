@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 
+from mlconsole.catalog.event_stream import emit
 from mlconsole.catalog.ledger import spent
 from mlconsole.catalog.machines import hosts, machine_of
 from mlconsole.catalog.rows import moment
@@ -81,7 +82,16 @@ def crossed(db: sqlite3.Connection, now: datetime, unsettled_rows: str) -> list[
     for number, state in _states(db, now, unsettled_rows):
         new = [percent for percent in PERCENTS if percent <= state.level and _mark(db, number, state, percent, now)]
         found += [Crossing(state.budget, percent, state.spent) for percent in new[-1:]]
+    for crossing in found:
+        _tell(db, crossing, now)
     return found
+
+
+def _tell(db: sqlite3.Connection, crossing: Crossing, now: datetime) -> None:
+    budget = crossing.budget
+    told: dict[str, object] = {"budget": budget.name, "percent": crossing.percent, "scope": budget.scope.value}
+    told |= {"who": budget.who, "spent_usd": crossing.spent / 1e6, "limit_usd": budget.microusd / 1e6}
+    emit(db, "budget.spent", f"budget:{budget.name}", told, now)
 
 
 def _mark(db: sqlite3.Connection, budget: int, state: BudgetState, percent: int, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from mlconsole.catalog.event_stream import emit
 from mlconsole.catalog.rows import EPOCH, moment
 from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.datasets import (
@@ -119,7 +120,12 @@ def put_dataset(db: sqlite3.Connection, new: NewDataset) -> tuple[int, bool]:
     found = db.execute(SELECT_VERSION, named).fetchone()
     if found:
         return int(found[0]), False
-    return int(db.execute(INSERT_VERSION, {**named, "at_us": at, "by": storable(new.by)}).fetchone()[0]), True
+    version = int(db.execute(INSERT_VERSION, {**named, "at_us": at, "by": storable(new.by)}).fetchone()[0])
+    label, manifest = f"{new.name}@{version}", new.manifest
+    told = {"dataset": new.name, "version": version, "label": label, "digest": manifest.digest, "path": new.source}
+    told |= {"files": manifest.files, "rows": new.schema.rows, "user": new.by}
+    emit(db, "dataset.added", f"dataset:{label}", told, new.at)
+    return version, True
 
 
 def _insert(db: sqlite3.Connection, new: NewDataset) -> int:

@@ -232,7 +232,13 @@ def _keeps(db: Database) -> None:
     _script(db, KEEPS)
 
 
-MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps)
+def _events(db: Database) -> None:
+    from mlconsole.catalog.watch_schema import EVENTS
+
+    _script(db, EVENTS)
+
+
+MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events)
 VERSION = len(MIGRATIONS)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from mlconsole.catalog.event_stream import emit
 from mlconsole.catalog.rows import EPOCH, moment
 from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.models import AliasMove, ModelFile, ModelPage, ModelVersion, Signature, Tensor
@@ -89,6 +90,9 @@ def put_model(db: sqlite3.Connection, new: NewModel) -> tuple[int, bool]:
     row["size_bytes"] = sum(file.size_bytes for file in new.files)
     number, version = db.execute(INSERT_VERSION, row).fetchone()
     db.executemany(INSERT_FILE, [_file_row(number, file) for file in new.files])
+    label = f"{new.name}@{version}"
+    told = {"model": new.name, "version": version, "label": label, "digest": new.digest}
+    emit(db, "model.registered", f"model:{label}", {**told, "run": new.run_id, "owner": new.owner}, new.at)
     return int(version), True
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from mlconsole.catalog.event_stream import emit_run_ended
 from mlconsole.catalog.experiments import experiment_number
 from mlconsole.catalog.names import key_numbers
 from mlconsole.catalog.store import storable
@@ -88,7 +89,7 @@ def insert_run(db: sqlite3.Connection, new: NewRun, evidence: str) -> int:
 def note_change(
     db: sqlite3.Connection, number: int, at: datetime, state: State, outcome: Outcome | None, evidence: str
 ) -> None:
-    """Append to a run's timeline."""
+    """Append to a run's timeline; its end is also an event."""
     row = {
         "run": number,
         "at_us": to_us(at),
@@ -97,6 +98,8 @@ def note_change(
         "evidence": storable(evidence),
     }
     db.execute(INSERT_CHANGE, row)
+    if state is State.ENDED and outcome is not None:
+        emit_run_ended(db, number, at)
 
 
 def set_columns(db: sqlite3.Connection, number: int, **columns: object) -> None:

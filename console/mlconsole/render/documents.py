@@ -29,7 +29,7 @@ from mlconsole.domain.times import iso
 from mlconsole.errors import MlconsoleError, QueryError
 
 Document = dict[str, Any]
-ELSEWHERE = tuple(f"mlconsole.render.{noun}" for noun in ("money", "gpu", "dataset", "model", "lineage"))
+ELSEWHERE = tuple(f"mlconsole.render.{noun}" for noun in ("money", "gpu", "dataset", "model", "lineage", "watch"))
 """Where the documents of everything else are, loaded one after the other until one knows the thing: 1 to 2 ms each."""
 
 

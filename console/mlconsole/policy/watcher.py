@@ -1,0 +1,111 @@
+"""The watcher: whoever holds the lease brings the catalog up to date, does what is due, and evaluates.
+
+Killing it at any point loses nothing: what it works on stands in the catalog, and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from mlconsole.actions.context import Context
+from mlconsole.actions.settling import settle_now
+from mlconsole.actions.sync import ingest, observe_live
+from mlconsole.domain.events import Event
+from mlconsole.policy.duties import Duties, Duty
+from mlconsole.policy.leadership import Leadership, this_process
+
+TICK_S = 0.5
+INGEST_S = 1.0
+OBSERVE_S = 1.5
+SETTLE_S = 60.0
+
+
+@dataclass
+class Term:
+    """One time of holding the lease: the duties that go on meanwhile."""
+
+    ctx: Context
+    fence: int
+    keeps_fresh: bool
+    duties: Duties = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.duties = Duties(self.ctx.say)
+        self.duties.start(self._duties())
+
+    def _duties(self) -> list[Duty]:
+        ctx = self.ctx
+        fresh = [Duty("logs", lambda: ingest(ctx), INGEST_S), Duty("jobs", lambda: observe_live(ctx), OBSERVE_S)]
+        return [*(fresh if self.keeps_fresh else []), Duty("costs", lambda: settle_now(ctx, ctx.clock()), SETTLE_S)]
+
+    def end(self) -> None:
+        """Stop the duties."""
+        self.duties.stop()
+
+
+class Watch:
+    """A process that watches, or waits to.
+
+    Args:
+        ctx: the session.
+        how: ``watch`` or ``console``.
+        keeps_fresh: it also ingests run logs and looks at live jobs; an open console does that anyway.
+    """
+
+    def __init__(self, ctx: Context, how: str, *, keeps_fresh: bool = True) -> None:
+        self._ctx = replace(ctx, session=ctx)
+        self._keeps_fresh = keeps_fresh
+        self.leadership = Leadership(self._ctx, this_process(ctx, how))
+        self._term: Term | None = None
+        self._has_said = False
+
+    @property
+    def leads(self) -> bool:
+        """True while this process holds the lease."""
+        return self._term is not None
+
+    def step(self) -> None:
+        """Keep or try for the lease; do what leading means."""
+        led = self.leads
+        if not self.leadership.keep():
+            self._end_term()
+            self._say_who(led)
+            return
+        assert self.leadership.fence is not None
+        if self._term is None or self._term.fence != self.leadership.fence:
+            self._end_term()
+            self._term = Term(self._ctx, self.leadership.fence, self._keeps_fresh)
+            self._ctx.say("Watching.")
+
+    def _end_term(self) -> None:
+        if self._term is not None:
+            self._term.end()
+            self._term = None
+
+    def _say_who(self, led: bool) -> None:
+        """Say once who watches instead."""
+        if self._has_said and not led:
+            return
+        self._has_said = True
+        standing = self._ctx.catalog.lease.standing()
+        if standing is not None:
+            who = standing.holder
+            self._ctx.say(
+                f"{who.user}@{who.host} watches (process {who.pid}, {who.how}); this one takes over after it."
+            )
+
+    def run(self, stopped: threading.Event) -> Iterator[Event]:
+        """Watch until told to stop; gives the events that are noted meanwhile."""
+        seen = self._ctx.catalog.events.last()
+        try:
+            while not stopped.is_set():
+                self.step()
+                for event in self._ctx.catalog.events.after(seen):
+                    seen = event.number
+                    yield event
+                stopped.wait(TICK_S)
+        finally:
+            self._end_term()
+            self.leadership.let_go()
