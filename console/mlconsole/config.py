@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlconsole.errors import ConfigError
+from mlconsole.records import field, record
 
 KNOWN_KEYS = {"home", "read_only", "theme", "backend", "machine", "network_home"}
 MACHINE_KEYS: dict[str, type | tuple[type, ...]] = {
@@ -21,7 +21,7 @@ MACHINE_KEYS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Machine:
     """What this machine is, for its price: the settings file's ``[machine]``.
 
@@ -40,7 +40,7 @@ class Machine:
     gpus: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """What this process was told, by flag, environment or file, in that order of strength.
 

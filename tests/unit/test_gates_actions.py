@@ -59,7 +59,7 @@ def test_what_changes_something_has_a_plan_and_what_reads_has_none(action: Actio
 @each
 def test_params_are_frozen_and_documented(action: Action[Any]) -> None:
     assert dataclasses.is_dataclass(action.params)
-    assert action.params.__dataclass_params__.frozen
+    assert action.params.__setattr__ is not object.__setattr__
     assert action.params.__doc__ and action.run.__doc__
 
 

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mlconsole.domain.plans import Effect, Plan
+from mlconsole.records import MISSING, Field, field, record
 
 if TYPE_CHECKING:
+    import dataclasses
+
     from mlconsole.actions.context import Context
     from mlconsole.config import Settings
 
 P = TypeVar("P")
-Required: Any = dataclasses.MISSING
+Required: Any = MISSING
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Action(Generic[P]):
     """A verb.
 
     Attributes:
         name: ``noun verb`` as on the command line, or one word for those at the top.
         summary: one line, no full stop.
-        params: a frozen dataclass whose fields were made with :func:`param`.
+        params: a record whose fields were made with :func:`param`.
         effect: how much it changes.
         run: does it and returns a result that ``render`` knows.
         plan: says what ``run`` would do; every action that is not READ has one.
@@ -58,7 +59,7 @@ class Action(Generic[P]):
         return self.name.partition(" ")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Option:
     """How one param of an action appears.
 
@@ -84,20 +85,20 @@ class Option:
 
 
 def param(default: Any = Required, *, help: str, **kwargs: Any) -> Any:
-    """A dataclass field that is a param of an action; keyword arguments as in :class:`Option`."""
+    """A record's field that is a param of an action; keyword arguments as in :class:`Option`."""
     metadata = {"option": Option(help=help, **kwargs)}
     if default is Required:
-        return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
-def option_of(field: dataclasses.Field[Any]) -> Option:
+def option_of(one: Field | dataclasses.Field[Any]) -> Option:
     """The option that a params field was made with."""
-    option = field.metadata["option"]
+    option = one.metadata["option"]
     assert isinstance(option, Option)
     return option
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoParams:
     """For actions that take none."""

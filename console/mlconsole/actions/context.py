@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -45,22 +44,21 @@ def look_at_gpus(host: str) -> GpuSnapshot:
         sampler.stop()
 
 
-@dataclass(slots=True)
 class Journal:
     """The audit row of the action under way: written with the action's first change.
 
     ``note`` says what came of it, beside that it was done.
     """
 
-    action: str
-    effect: str
-    target: str
-    params: Mapping[str, object]
-    begun: bool = False
-    note: str = ""
+    def __init__(self, action: str, effect: str, target: str, params: Mapping[str, object]) -> None:
+        self.action = action
+        self.effect = effect
+        self.target = target
+        self.params = params
+        self.begun = False
+        self.note = ""
 
 
-@dataclass
 class Context:
     """One front end's session.
 
@@ -75,14 +73,25 @@ class Context:
         session: the context that this one shares its catalog with, None for the session's own.
     """
 
-    settings: Settings
-    clock: Callable[[], datetime] = utc_now
-    backend: Callable[[str], Backend] = load_backend
-    say: Callable[[str], None] = lambda text: None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    journal: Journal | None = None
-    session: Context | None = None
-    gpus: Callable[[str], GpuSnapshot] = look_at_gpus
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime] = utc_now,
+        backend: Callable[[str], Backend] = load_backend,
+        say: Callable[[str], None] = lambda text: None,
+        cancelled: threading.Event | None = None,
+        journal: Journal | None = None,
+        session: Context | None = None,
+        gpus: Callable[[str], GpuSnapshot] = look_at_gpus,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.backend = backend
+        self.say = say
+        self.cancelled = cancelled or threading.Event()
+        self.journal = journal
+        self.session = session
+        self.gpus = gpus
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -106,6 +115,11 @@ class Context:
     def for_action(self, journal: Journal) -> Context:
         """The same session with an audit row of its own; the catalog is shared."""
         return Context(self.settings, self.clock, self.backend, self.say, self.cancelled, journal, self, self.gpus)
+
+    def beside(self, cancelled: threading.Event | None = None) -> Context:
+        """A session on the same catalog for somebody who works next to the person, who may have an end of its own."""
+        cancelled = cancelled or self.cancelled
+        return Context(self.settings, self.clock, self.backend, self.say, cancelled, session=self, gpus=self.gpus)
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Change the catalog in one transaction; the first one of an action carries its audit row."""

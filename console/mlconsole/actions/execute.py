@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, TypeVar
 
 from mlconsole.actions.base import Action, option_of
 from mlconsole.actions.context import Context, Journal
 from mlconsole.domain.plans import Effect, Plan
 from mlconsole.errors import ActionFailed, ConfirmationNeeded, MlconsoleError, ReadOnlyMode
+from mlconsole.records import fields
 
 P = TypeVar("P")
 
@@ -79,9 +79,8 @@ def recorded_params(params: object) -> dict[str, object]:
     """The params of an action as the audit log keeps them: defaults left out, secrets redacted."""
     from mlconsole.recorder.redact import redact_argv, redact_mapping  # 3 ms, where something changes
 
-    assert dataclasses.is_dataclass(params)
     out: dict[str, Any] = {}
-    for field in dataclasses.fields(params):
+    for field in fields(params):
         value = getattr(params, field.name)
         if value == field.default:
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, param
@@ -13,13 +12,14 @@ from mlconsole.domain.query import Query, parse, parse_sort
 from mlconsole.domain.results import Listing
 from mlconsole.domain.runs import Run
 from mlconsole.errors import UsageError
+from mlconsole.records import record, replace
 
 if TYPE_CHECKING:
     from mlconsole.domain.compare import Comparison
     from mlconsole.domain.run_details import RunDetails
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListParams:
     """Which runs, in which order, with which columns."""
 
@@ -68,7 +68,7 @@ def _with_costs(ctx: Context, runs: list[Run]) -> list[Run]:
     return with_live_costs(ctx, runs)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunParams:
     """One run."""
 
@@ -83,7 +83,7 @@ def show(ctx: Context, params: RunParams) -> RunDetails:
     return replace(details, run=_with_costs(ctx, [details.run])[0], teardown=commands)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunsParams:
     """Two runs or more."""
 

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from mlconsole.catalog.listing import Listing
 from mlconsole.catalog.order import Cursor
 from mlconsole.catalog.store import Store
 from mlconsole.domain.query import Query, with_me
+from mlconsole.records import replace
 
 FIRST_PAGE = 50
 ALL_PAGE = 5_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 from mlconsole import actions
 from mlconsole.actions.base import Action, Option, option_of
 from mlconsole.errors import UsageError
+from mlconsole.records import Field, fields
 
 DESCRIPTION = "A terminal console for machine learning: runs, live curves, logs and actions on one embedded catalog."
 EPILOG = "Without a command, the console opens. Exit codes: 0 done, 1 failed, 2 usage, 3 confirmation needed, 4 not found, 5 backend unreachable, 6 a check found something, 130 interrupted."  # noqa: E501
@@ -101,13 +101,13 @@ def _add_action(commands: Any, action: Action[Any], name: str) -> None:
         name, help=action.summary, description=f"{action.summary}.", parents=[global_options(defaults=False)]
     )
     parser.set_defaults(action=action)
-    for field in dataclasses.fields(action.params):
+    for field in fields(action.params):
         _add_field(parser, field, option_of(field))
 
 
-def _add_field(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], option: Option) -> None:
+def _add_field(parser: argparse.ArgumentParser, field: Field, option: Option) -> None:
     kind, repeated, optional = _kind(str(field.type))
-    required = field.default is dataclasses.MISSING
+    required = field.is_required
     if option.remainder:
         parser.add_argument(field.name, nargs="*", help=option.help, metavar=option.metavar)
         return
@@ -131,13 +131,13 @@ def _add_field(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], o
     parser.add_argument(*flags, **keywords)
 
 
-def _flags(field: dataclasses.Field[Any], option: Option) -> list[str]:
+def _flags(field: Field, option: Option) -> list[str]:
     return [f"--{field.name.replace('_', '-')}", *([f"-{option.short}"] if option.short else [])]
 
 
 def takes_remainder(known: Sequence[Action[Any]]) -> bool:
     """True when the one action that was named takes all that stands behind ``--`` as it is."""
-    return len(known) == 1 and any(option_of(field).remainder for field in dataclasses.fields(known[0].params))
+    return len(known) == 1 and any(option_of(field).remainder for field in fields(known[0].params))
 
 
 def _plain_words(words: Sequence[str]) -> list[str]:
@@ -151,7 +151,7 @@ def with_values_joined(words: Sequence[str], known: Sequence[Action[Any]]) -> li
     flags = {
         flag
         for action in known
-        for field in dataclasses.fields(action.params)
+        for field in fields(action.params)
         if not option_of(field).positional and _kind(str(field.type))[0] is not bool
         for flag in _flags(field, option_of(field))
     }
@@ -177,7 +177,7 @@ def _kind(annotation: str) -> tuple[type, bool, bool]:
 def params_of(action: Action[Any], namespace: argparse.Namespace, remainder: Sequence[str]) -> Any:
     """The params object of an action from what was parsed."""
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(action.params):
+    for field in fields(action.params):
         value = getattr(namespace, field.name)
         if option_of(field).remainder:
             value = (*value, *remainder)

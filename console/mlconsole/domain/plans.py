@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from mlconsole.records import record
 
 
 class Effect(StrEnum):
@@ -14,7 +15,7 @@ class Effect(StrEnum):
     DESTROY = "destroy"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One thing a plan does, in words, and what it touches."""
 
@@ -22,7 +23,7 @@ class Step:
     touches: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """The steps of an action in order.
 

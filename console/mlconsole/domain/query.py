@@ -17,11 +17,11 @@ A bare word is part of a run's name. Quotes keep spaces and operators together. 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mlconsole.domain.query_tokens import Token, tokenize
 from mlconsole.errors import QueryError
+from mlconsole.records import field, record, replace
 
 BUILTINS = (
     "id", "name", "experiment", "state", "outcome", "exit_code", "reason", "reach", "backend", "host", "user",
@@ -46,7 +46,7 @@ class FieldKind(StrEnum):
     ANY = "any"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Field:
     """What a test or a sort looks at. ``aggregate`` picks a metric's number; ``last`` unless said."""
 
@@ -57,7 +57,7 @@ class Field:
     end: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compare:
     """``field op value``; ``op`` is one of ``< <= > >= = != ~ !~``. ``start`` and ``end`` locate the value's token."""
 
@@ -79,28 +79,28 @@ class Compare:
             return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Has:
     """True for runs that have the field at all."""
 
     field: Field
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Not:
     """True where ``item`` is not, rows without the field included."""
 
     item: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class And:
     """True where every item is."""
 
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Or:
     """True where an item is."""
 
@@ -110,7 +110,7 @@ class Or:
 Expression = Compare | Has | Not | And | Or
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sort:
     """One sort key; rows without the field come last in either direction."""
 
@@ -118,7 +118,7 @@ class Sort:
     descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Query:
     """A parsed line: what to keep, in which order, which columns to show. Empty parts mean the default."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mlconsole.errors import QueryError
+from mlconsole.records import record
 
 OPERATORS = ("<=", ">=", "==", "!=", "!~", "<", ">", "=", "~", ":")
 MAX_LENGTH = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """A piece of the line: ``kind`` is one of word, text (quoted), op, open, close."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from mlconsole.records import field, record
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listing(Generic[T]):
     """Many things of one kind.
 
@@ -25,7 +26,7 @@ class Listing(Generic[T]):
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """An action that changed something and has little else to say.
 
@@ -38,14 +39,14 @@ class Done:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Updates:
     """Results that follow each other, each one whole: lines for a person, one object a line for a script."""
 
     items: Iterator[object]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextChunk:
     """Bytes to be shown as they are.
 

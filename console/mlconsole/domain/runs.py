@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from mlconsole.records import field, record
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 12
@@ -52,7 +53,7 @@ class Reach(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MetricSummary:
     """One metric of one run in five numbers.
 
@@ -67,7 +68,7 @@ class MetricSummary:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """One execution of a program that the catalog knows.
 

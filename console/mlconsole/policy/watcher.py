@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.settling import settle_now
@@ -55,7 +55,7 @@ class Watch:
     """
 
     def __init__(self, ctx: Context, how: str, *, keeps_fresh: bool = True) -> None:
-        self._ctx = replace(ctx, session=ctx)
+        self._ctx = ctx.beside()
         self._keeps_fresh = keeps_fresh
         self.leadership = Leadership(self._ctx, this_process(ctx, how))
         self._term: Term | None = None

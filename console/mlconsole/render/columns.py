@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.domain.query import Field, FieldKind, parse_field
 from mlconsole.domain.runs import Run
+from mlconsole.records import record
 from mlconsole.render import numbers
 from mlconsole.render.states import mark_of
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunColumn:
     """One column.
 

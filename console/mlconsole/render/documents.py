@@ -6,7 +6,6 @@ the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``. Foreign text is kept 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from mlconsole.domain.run_details import Artifact, RunDetails, StateChange
 from mlconsole.domain.runs import MetricSummary, Run
 from mlconsole.domain.times import iso
 from mlconsole.errors import MlconsoleError, QueryError
+from mlconsole.records import fields, is_record
 
 Document = dict[str, Any]
 ELSEWHERE = tuple(f"mlconsole.render.{noun}" for noun in ("money", "gpu", "dataset", "model", "lineage", "watch"))
@@ -52,8 +52,8 @@ def plain(value: object) -> Any:
         return [plain(item) for item in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if is_record(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     return str(value)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlconsole.domain.runs import Reach, Run
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mark:
     """How a state looks: a glyph, its ASCII twin, a word, and a theme token."""
 

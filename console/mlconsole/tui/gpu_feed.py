@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -32,7 +31,7 @@ class GpuFeed:
 
     def __init__(self, pump: MessagePump, ctx: Context) -> None:
         self._pump = pump
-        self._ctx = replace(ctx, session=ctx, cancelled=threading.Event())
+        self._ctx = ctx.beside(threading.Event())
         self._thread: threading.Thread | None = None
         self.report: GpuReport | None = None
         self.error = ""
