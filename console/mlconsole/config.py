@@ -10,7 +10,7 @@ from pathlib import Path
 from mlconsole.errors import ConfigError
 from mlconsole.records import field, record
 
-KNOWN_KEYS = {"home", "read_only", "theme", "backend", "machine", "network_home"}
+KNOWN_KEYS = {"home", "read_only", "theme", "backend", "backends", "machine", "network_home", "queue"}
 MACHINE_KEYS: dict[str, type | tuple[type, ...]] = {
     "instance": str,
     "provider": str,
@@ -57,6 +57,7 @@ class Settings:
         terminal: what the environment says of the terminal: TERM, TMUX, COLORTERM.
         backend: the backend used when none is named.
         machine: what this machine is, for its price; None when nobody said.
+        cpu_slots: how many CPU slots the runs on this machine share; None: as many as are asked for.
     """
 
     home: Path
@@ -71,6 +72,7 @@ class Settings:
     terminal: Mapping[str, str] = field(default_factory=dict)
     backend: str = "local"
     machine: Machine | None = None
+    cpu_slots: int | None = None
 
     @property
     def database(self) -> Path:
@@ -118,7 +120,21 @@ def load(
         terminal={name: env[name] for name in ("TERM", "TMUX", "COLORTERM", "LANG", "TEXTUAL_DRIVER") if name in env},
         backend=env.get("MLCONSOLE_BACKEND") or _text(file, "backend") or "local",
         machine=_machine(file),
+        cpu_slots=_cpu_slots(env, file),
     )
+
+
+def backend_settings(name: str, environ: Mapping[str, str] | None = None) -> dict[str, object]:
+    """The settings file's ``[backends.NAME]``, as it stands there; empty where there is none.
+
+    Raises:
+        ConfigError: the settings file does not parse, or ``backends`` is not a table of tables.
+    """
+    tables = _read_file(_config_path(os.environ if environ is None else environ)).get("backends", {})
+    table = tables.get(name, {}) if isinstance(tables, dict) else None
+    if not isinstance(table, dict):
+        raise ConfigError(f'Setting "backends" must hold tables: [backends.{name}].')
+    return table
 
 
 def launch_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -170,6 +186,22 @@ def _flag(file: Mapping[str, object], key: str) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f'Setting "{key}" must be true or false, not "{value}".')
     return value
+
+
+def _cpu_slots(env: Mapping[str, str], file: Mapping[str, object]) -> int | None:
+    table = file.get("queue", {})
+    if not isinstance(table, dict):
+        raise ConfigError('Setting "queue" must be a table: [queue].')
+    for key in table:
+        if key != "cpu_slots":
+            raise ConfigError(f'Unknown setting "queue.{key}".', "Known: cpu_slots.")
+    found = env.get("MLCONSOLE_CPU_SLOTS") or table.get("cpu_slots")
+    if found is None:
+        return None
+    count = int(found) if isinstance(found, str) and found.isdecimal() else found
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 100_000:
+        raise ConfigError(f'Setting "queue.cpu_slots" cannot be "{found}".', "Give the number of slots, as in 8.")
+    return count
 
 
 def _machine(file: Mapping[str, object]) -> Machine | None:

@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from mlconsole.config import backend_settings
 from mlconsole.domain.jobs import (
     Ability,
+    CodeCopy,
     Finaliser,
     FinaliserState,
     Handle,
+    HostStatus,
     JobSpec,
+    LimitWarning,
     LogChunk,
     Observation,
     Probe,
@@ -30,12 +34,16 @@ __all__ = [
     "ActionFailed",
     "Backend",
     "BackendUnreachable",
+    "CodeCopy",
     "Finaliser",
     "FinaliserState",
     "Finalises",
     "Handle",
+    "HasHosts",
+    "HostStatus",
     "JobSpec",
     "KeepsLogs",
+    "LimitWarning",
     "LogChunk",
     "MemberRef",
     "MlconsoleError",
@@ -50,6 +58,7 @@ __all__ = [
     "TargetObservation",
     "TargetOrder",
     "UsageError",
+    "backend_settings",
 ]
 
 
@@ -129,6 +138,15 @@ class KeepsLogs(Protocol):
 
     def log_path(self, handle: Handle, stream: str) -> str | None:
         """The file that holds the stream, or None when there is none (yet)."""
+        ...
+
+
+@runtime_checkable
+class HasHosts(Protocol):
+    """A backend that can say which machines it runs jobs on, for :attr:`Ability.HOSTS`."""
+
+    def hosts(self) -> list[HostStatus]:
+        """Every machine, in one call; one that cannot be reached says so in its state."""
         ...
 
 

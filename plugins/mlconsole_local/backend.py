@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlconsole.plugin_api import (
+    Ability,
     ActionFailed,
     BackendUnreachable,
     FinaliserState,
@@ -57,7 +58,8 @@ class LocalBackend:
         version = f"{system.sysname} {system.release}"
         if sys.platform != "linux" or not Path(self._proc, "self", "stat").exists():
             return Probe(False, version, detail="local jobs need Linux with /proc mounted")
-        return Probe(True, version, detail=f"host {system.nodename}, {os.cpu_count()} CPUs")
+        abilities = (Ability.TIME_LIMIT, Ability.WARNING)
+        return Probe(True, version, abilities, detail=f"host {system.nodename}, {os.cpu_count()} CPUs")
 
     def submit(self, spec: JobSpec, token: str) -> Handle:
         """Start a job once; a second submit under the same token finds the first.

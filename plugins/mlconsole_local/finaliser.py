@@ -189,7 +189,7 @@ class Finaliser:
             self._record(number, attempt, {"not_run": True, "exit_code": None, "ended_at": time.time()})
 
     def _environment(self) -> "dict[bytes, bytes]":
-        environment = shim.launch_environment()
+        environment = shim.base_environment(self.job)
         added = dict(self.job["env"], MLCONSOLE_RUN_OUTCOME=self.end["outcome"])
         if self.end.get("exit_code") is not None:
             added["MLCONSOLE_RUN_EXIT_CODE"] = str(self.end["exit_code"])

@@ -1,7 +1,8 @@
 """The supervisor of one job: ``python -I -S shim.py JOB_FOLDER``; standard library only, Python 3.6+.
 
 One file, because it is copied to other hosts as it is. It reads the job as one JSON object on stdin
-(``token run_id argv cwd env time_limit_s grace_s``), so that neither arguments nor secrets touch a disk;
+(``token run_id argv cwd env time_limit_s grace_s``, and where there are some ``base teardown warning wake``), so that
+neither arguments nor secrets touch a disk;
 takes the job over by publishing ``start.json``, which only one process can do; lets the program run only
 after that; says so in one JSON line on stdout; and stays until the program and all descendants are gone.
 
@@ -14,6 +15,9 @@ A job with ``teardown`` commands has a finaliser beside it (``finaliser.py``, wh
 a process of its own that runs them when the program has ended, whatever has become of this one. Each starts the
 other's work anew where it can: this process starts another finaliser when that is killed, and records the end of a
 command that was orphaned.
+
+``base`` is the environment to start from instead of this process's own; ``warning`` is ``[signal, seconds]``, sent to
+the program so long before its time limit; ``wake`` is a command to start when nothing is left to be done here.
 """
 
 import errno
@@ -253,6 +257,14 @@ def launch_environment() -> "Dict[bytes, bytes]":
     return {name: value for name, equals, value in entries if equals} or dict(os.environb)
 
 
+def base_environment(job: "Record") -> "Dict[bytes, bytes]":
+    """What a program's environment starts from: what its job names, else what was given to this process."""
+    base = job.get("base")
+    if base is None:
+        return launch_environment()
+    return {encode(name): encode(value) for name, value in base.items()}
+
+
 def default_signals() -> None:
     """Undo every signal disposition that was inherited."""
     for signo in range(1, signal.NSIG):
@@ -267,7 +279,7 @@ def become(job: "Record", gate: int, errors: int, log: int) -> None:
     step = "exec"
     try:
         os.setsid()
-        environment = launch_environment()
+        environment = base_environment(job)
         environment.update((encode(name), encode(value)) for name, value in job["env"].items())
         environment[MARK.encode()] = encode(job["token"])
         argv = [encode(each) for each in job["argv"]]
@@ -393,6 +405,7 @@ class Supervisor:
         self.job, self.start, self.guard = job, start, guard
         self.began, self.oom_before = time.monotonic(), oom_kills()
         self.limit_at = _FOREVER if job["time_limit_s"] is None else self.began + job["time_limit_s"]
+        self.warn_at = self.limit_at - job["warning"][1] if job.get("warning") else _FOREVER
         self.kill_at = self.give_up_at = _FOREVER
         self.look_at = 0.0
         self.exit = None  # type: Optional[Record]
@@ -504,6 +517,10 @@ class Supervisor:
             self._ask("stop", "SIGTERM to its supervisor")
         elif time.monotonic() >= self.limit_at and not self.why and self.exit is None:
             self._ask("limit", "its time limit")
+        elif time.monotonic() >= self.warn_at and not self.why and self.exit is None:
+            self.warn_at = _FOREVER
+            child = self.start["child"]
+            strike(Process(child["pid"], child["start"], os.getpid(), ""), self.job["warning"][0])
 
     def _ask(self, why: str, by: str) -> None:
         self.request = {"at": time.time(), "by": by, "grace_s": self.job["grace_s"]}
@@ -553,7 +570,7 @@ class Supervisor:
     def _wait(self) -> bool:
         now = time.monotonic()
         pause = KILL_PAUSE_S if now >= self.kill_at and not self.gave_up else POLL_S
-        for moment in (self.kill_at, self.limit_at):
+        for moment in (self.kill_at, self.warn_at, self.limit_at):
             if moment > now:
                 pause = min(pause, moment - now)
         got = signal.sigtimedwait([signal.SIGCHLD, signal.SIGTERM], pause)
@@ -616,6 +633,24 @@ def supervise(job: "Record") -> None:
     report(start)
     if not trouble:
         supervisor.watch()
+    if job.get("wake"):
+        wake(job["wake"])
+
+
+def wake(argv: "List[str]") -> None:
+    """Start a command that has nothing to do with the job any more; that it fails is its own affair."""
+    if os.fork():
+        return
+    try:
+        os.setsid()
+        default_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        environment = launch_environment()
+        environment.pop(MARK.encode(), None)
+        os.chdir("/")
+        os.execvpe(encode(argv[0]), [encode(each) for each in argv], environment)
+    finally:
+        os._exit(127)
 
 
 def become_subreaper() -> bool:

@@ -87,6 +87,9 @@ class Submission:
             "grace_s": self.grace_s,
             "teardown": [list(argv) for argv in self.spec.teardown],
             "finaliser": finaliser.__file__,
+            "base": None if self.spec.base is None else dict(self.spec.base),
+            "warning": [warning.signal, warning.lead_s] if (warning := self.spec.warning) else None,
+            "wake": list(self.spec.wake),
         }
 
     def _trouble(self, reply: Record) -> str:
@@ -110,10 +113,17 @@ def check(spec: JobSpec) -> None:
         raise UsageError("There is no command to run.")
     if any(not argv or not argv[0] for argv in spec.teardown):
         raise UsageError("A teardown command is empty.")
-    texts = [*spec.argv, spec.cwd, *spec.env, *spec.env.values(), *(word for argv in spec.teardown for word in argv)]
+    if spec.options:
+        raise UsageError(f'The local backend has no option "{next(iter(spec.options))}".', "It has none.")
+    if spec.warning and (spec.time_limit_s is None or not 0 < spec.warning.lead_s < spec.time_limit_s):
+        raise UsageError("A warning must come before a time limit.", "Give a time limit that is longer than its lead.")
+    if spec.warning and spec.warning.signal not in signal.valid_signals():
+        raise UsageError(f'"{spec.warning.signal}" is no signal.')
+    env = {**(spec.base or {}), **spec.env}
+    texts = [*spec.argv, spec.cwd, *env, *env.values(), *(word for argv in spec.teardown for word in argv)]
     if any("\0" in text or not _is_bytes(text) for text in texts):
         raise UsageError("An argument, folder or variable holds a character that no program can receive.")
-    wrong = next((name for name in spec.env if not name or "=" in name), None)
+    wrong = next((name for name in env if not name or "=" in name), None)
     if wrong is not None:
         raise UsageError(f'"{wrong}" cannot be the name of an environment variable.')
 

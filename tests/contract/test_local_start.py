@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from jobkit import Jobs, jobs_of, until
-from mlconsole.plugin_api import Outcome
+from mlconsole.plugin_api import LimitWarning, Outcome, UsageError
 from mlconsole_local import LocalBackend, shim
 from mlconsole_local.submission import program
 
@@ -183,3 +183,44 @@ def test_a_compiled_supervisor_works_like_its_source(tmp_path: Path) -> None:
     supervised(tmp_path, sys.executable, {"PATH": os.environ["PATH"]}, "sh", "-c", "exit 4", program=str(compiled))
     record = until(lambda: shim.read(str(tmp_path / "job"), "exit.json"))
     assert record["exit_code"] == 4
+
+
+def test_a_job_may_start_from_another_environment_than_its_launchers(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROM_THE_LAUNCHER", "yes")
+    base = {"PATH": os.environ["PATH"], "FROM_THE_WAIT": "yes"}
+    handle = jobs.submit("env", base=base, env={"ADDED": "1"})
+    jobs.ended(handle)
+    found = dict(line.split("=", 1) for line in jobs.output(handle).decode().splitlines())
+    assert found.items() >= {"FROM_THE_WAIT": "yes", "ADDED": "1"}.items()
+    assert "FROM_THE_LAUNCHER" not in found
+
+
+def test_a_program_is_warned_before_its_time_limit(jobs: Jobs) -> None:
+    code = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: print('saved', flush=True)); time.sleep(60)"
+    handle = jobs.python(code, time_limit_s=1.0, warning=LimitWarning(signal.SIGUSR1, 0.5))
+    seen = jobs.ended(handle)
+    assert (seen.outcome, jobs.output(handle)) == (Outcome.TIMED_OUT, b"saved\n")
+
+
+@pytest.mark.parametrize("command", [("true",), ("no-such-command",), ("sh", "-c", "exit 3")])
+def test_somebody_is_woken_when_a_job_has_ended_however_it_ended(
+    jobs: Jobs, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    handle = jobs.submit(
+        *command,
+        wake=(
+            "sh",
+            "-c",
+            f"echo woken ${{{shim.MARK}-unmarked}} > {tmp_path}/woken.part; mv {tmp_path}/woken.part {tmp_path}/woken",
+        ),
+    )
+    until((tmp_path / "woken").exists)
+    assert jobs.look(handle).outcome is not None
+    assert (tmp_path / "woken").read_text() == "woken unmarked\n"
+
+
+def test_an_option_that_it_does_not_know_is_refused_by_name(jobs: Jobs) -> None:
+    with pytest.raises(UsageError, match='"partition"'):
+        jobs.submit("true", options={"partition": "gpu"})

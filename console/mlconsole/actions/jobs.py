@@ -46,13 +46,20 @@ def _look(ctx: Context, name: str, jobs: list[Job]) -> list[tuple[Job, Observati
     try:
         backend = ctx.backend(name)
         known = [(job, handle) for job in jobs if (handle := handle_of(ctx, job)) is not None]
-        seen = backend.observe([handle for _, handle in known])
+        seen = [_about(job, each) for (job, _), each in zip(known, backend.observe([h for _, h in known]), strict=True)]
         unsettled = [job for job in jobs if job.handle is None]
         return list(zip([job for job, _ in known], seen, strict=True)) + [
             (job, observation) for job in unsettled if (observation := _settle(ctx, job)) is not None
         ]
     except MlconsoleError:
         return [(job, Observation(job.token, job.state, reachable=False)) for job in jobs]
+
+
+def _about(job: Job, seen: Observation) -> Observation:
+    """The observation, if it is about this job: an engine that gives a number out again answers about another one."""
+    if seen.token == job.token:
+        return seen
+    return Observation(job.token, job.state, reason="its backend answered about another job", reachable=False)
 
 
 def handle_of(ctx: Context, job: Job) -> Handle | None:

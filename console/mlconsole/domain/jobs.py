@@ -21,6 +21,10 @@ class Ability(StrEnum):
     PRICE = "price"
     CONTAINERS = "containers"
     EXEC = "exec"
+    TIME_LIMIT = "time_limit"
+    WARNING = "warning"
+    OPTIONS = "options"
+    HOSTS = "hosts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,46 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitWarning:
+    """A signal that the program itself gets before its time limit, so that it can save its state.
+
+    ``signal`` is a number, ``lead_s`` the seconds between it and the limit.
+    """
+
+    signal: int
+    lead_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCopy:
+    """A copy of the code that a job runs from: a folder on the console's machine whose content never changes.
+
+    ``digest`` names the content: two copies of the same digest are the same. ``JobSpec.cwd`` lies in ``path``.
+    """
+
+    path: str
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """A program to run, exactly.
 
     ``argv`` reaches the child unchanged and never passes through a shell. ``env`` is added to the backend's own
-    environment; ``directory`` is the run's folder in the catalog, where streams and records go. ``teardown`` are
+    environment; ``directory`` is the attempt's folder in the catalog, where streams and records go. ``teardown`` are
     commands that run when the program has ended, however it ended; see :class:`Finaliser`.
+
+    Attributes:
+        base: the environment to start from, for a backend that would start from that of the calling process; None:
+            that one. A job that waited for its turn is started by a process that has nothing to do with it.
+        warning: a signal before the time limit; where :attr:`Ability.WARNING` is declared.
+        attempt: which try of the run this is, from 1; each has a token and a directory of its own.
+        priority: higher goes first; where :attr:`Ability.PRIORITIES` is declared.
+        options: what only this backend understands (``partition``, ``qos``, ``host``); an unknown one is a usage error.
+        code: the copy of the code to run from; None: ``cwd`` is taken as it is.
+        wake: a command to start, detached, on the console's machine once the job's end is recorded: a hint that
+            something may be due. It may be lost, and it may be ignored.
     """
 
     run_id: str
@@ -52,6 +90,13 @@ class JobSpec:
     time_limit_s: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     teardown: tuple[tuple[str, ...], ...] = ()
+    base: Mapping[str, str] | None = None
+    warning: LimitWarning | None = None
+    attempt: int = 1
+    priority: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+    code: CodeCopy | None = None
+    wake: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +170,37 @@ class LogChunk:
     data: bytes
     next_offset: int
     done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """One machine (or node) that a backend runs jobs on, as it was last seen; None: not known.
+
+    Attributes:
+        backend: whose it is.
+        name: its name there.
+        state: in the backend's own words: ``up``, ``drained``, ``down``, ``unreachable``, ...
+        takes_jobs: whether a job could start there.
+        cpus: slots in all, and ``cpus_free`` of them.
+        gpus: GPUs in all, and ``gpus_free`` of them.
+        memory_mib: memory in all.
+        jobs: how many jobs of anybody run there.
+        reason: why it takes none, in words.
+        age_s: seconds since it was seen.
+    """
+
+    backend: str
+    name: str
+    state: str
+    takes_jobs: bool
+    cpus: int | None = None
+    cpus_free: int | None = None
+    gpus: int | None = None
+    gpus_free: int | None = None
+    memory_mib: int | None = None
+    jobs: int | None = None
+    reason: str = ""
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
