@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from mlconsole.domain.targets import MemberRef, TargetOrder
 
-#: Runs one verb and kills itself at the n-th thing that it does to the outside; exits 0 when there was no n-th.
+#: Runs one verb and kills itself at the n-th change that it makes; exits 0 when there was no n-th.
 STEPPER = """
 import json, os, signal, sys
 sys.path[:0] = json.loads(sys.argv[1])
@@ -22,10 +22,11 @@ from mlconsole import targets
 said = json.loads(sys.argv[2])
 target, order, left = targets.one(said["target"]), targetkit.order_from(said["order"]), [said["step"]]
 WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "subprocess.Popen",
-           "socket.connect", "socket.bind", "signal.pidfd_send_signal", "os.kill", "fcntl.flock", "shutil.rmtree"}
+           "os.posix_spawn", "socket.connect", "socket.bind", "signal.pidfd_send_signal", "os.kill", "fcntl.flock",
+           "shutil.rmtree"}
 
 def step(event, arguments):
-    if event in WATCHED and not (event == "open" and str(arguments[0]).endswith((".py", ".pyc", ".so"))):
+    if event in WATCHED and (event != "open" or arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -33,6 +34,45 @@ def step(event, arguments):
 sys.addaudithook(step)
 getattr(target, said["verb"])(order)
 """
+
+
+#: A release's own server: answers with its model's bytes, and with what it was sent; ``/slow`` takes its time.
+SERVE = """
+import http.server, os, pathlib, sys, time
+MODEL = pathlib.Path(os.environ["MLCONSOLE_RELEASE"], "model/weights.bin").read_bytes()
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(0.5)
+        body = MODEL + self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(503 if MODEL == b"ill" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_POST = do_HEAD = do_GET
+
+    def log_message(self, *words):
+        pass
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+
+if MODEL == b"broken":
+    sys.exit("no such model")
+Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+SERVED = {
+    "serve.py": SERVE.encode(),
+    "serve.json": json.dumps(
+        {"command": [sys.executable, "-I", "-S", "serve.py", "{port}"], "health": "/health", "grace_s": 2}
+    ).encode(),
+}
 
 
 def file_digest(path: Path) -> str:

@@ -58,6 +58,7 @@ __all__ = [
     "TargetObservation",
     "TargetOrder",
     "UsageError",
+    "Withdraws",
     "backend_settings",
 ]
 
@@ -185,5 +186,18 @@ class Target(Protocol):
 
         Raises:
             ActionFailed: it is the live one, or something of it would not go.
+        """
+        ...
+
+
+@runtime_checkable
+class Withdraws(Protocol):
+    """A target that holds something even when nobody deploys: it can be made to serve nothing at all."""
+
+    def withdraw(self, environment: str, settings: Mapping[str, str], state_dir: Path) -> None:
+        """Stop and give back everything of the environment; what was never there is no error.
+
+        Raises:
+            ActionFailed: something would not go.
         """
         ...

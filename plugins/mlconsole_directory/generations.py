@@ -112,14 +112,18 @@ class Generations:
         for folder, _, _ in os.walk(new):
             records.sync_folder(folder)
 
-    def touched(self, generation: int) -> list[str]:
-        """The files of a generation that are not as they were laid out, by size and times, without reading them."""
+    def touched(self, generation: int, *, new_too: bool = True) -> list[str]:
+        """The files of a generation that are not as they were laid out, by size and times, without reading them.
+
+        Args:
+            generation: which.
+            new_too: files that came since are named too.
+        """
         record = self.record(generation) or {}
         path, laid_out = self.path(generation), record.get("files", {})
-        return sorted(
-            [name for name, mark in laid_out.items() if _mark(os.path.join(path, name)) != mark]
-            + [name for name in _files(path) if name not in laid_out and name != RECORD]
-        )
+        found = [name for name, mark in laid_out.items() if _mark(os.path.join(path, name)) != mark]
+        come = [name for name in _files(path) if name not in laid_out and name != RECORD] if new_too else []
+        return sorted(found + come)
 
     def pass_fence(self, order: TargetOrder) -> None:
         """Take note that a generation is about to be made live. Under the lock.

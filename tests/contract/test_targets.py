@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlconsole import targets
-from mlconsole.plugin_api import ActionFailed, Target, TargetObservation, TargetOrder, UsageError
-from targetkit import killed_at, member_of
+from mlconsole.plugin_api import ActionFailed, Target, TargetObservation, TargetOrder, UsageError, Withdraws
+from targetkit import SERVED, killed_at, member_of
 
 FULL = os.environ.get("MLCONSOLE_FAULTS") == "full"
 
@@ -32,7 +32,7 @@ class Place:
         release = release or f"release-{generation}"
         source = self.folder / "source" / release
         model = member_of("model", source / "model", {"weights.bin": (text or release).encode(), "deep/er.txt": b"x"})
-        code = member_of("code", source / "code", {"serve.py": SERVE.encode()})
+        code = member_of("code", source / "code", SERVED)
         data = replace(model, kind="data", files={})
         members = {"model": model, "code": code, "data": data}
         order = TargetOrder("prod", release, generation, members, self.settings, self.state)
@@ -51,16 +51,17 @@ class Place:
         self.target.activate(order)
 
 
-SERVE = ""
-
-
 def settings_of(name: str, folder: Path) -> dict[str, str]:
-    return {"path": str(folder / "served")}
+    return {"path": str(folder / "served")} if name == "directory" else {}
 
 
 @pytest.fixture(params=targets.names())
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    yield Place(request.param, targets.one(request.param), tmp_path)
+    found = Place(request.param, targets.one(request.param), tmp_path)
+    yield found
+    if isinstance(found.target, Withdraws):
+        found.target.withdraw("prod", found.settings, found.state)
+        assert found.live() == (None, None)
 
 
 def test_nothing_is_live_before_the_first_rollout(place: Place) -> None:
@@ -201,6 +202,8 @@ def test_a_process_killed_at_any_step_of_a_verb_leaves_the_old_or_the_new_and_th
         getattr(place.target, verb)(order)
         place.target.prepare(order)
         assert place.live() == (new if verb == "activate" else live)
-        step += 1 if FULL else chosen.randrange(1, 12)
+        if verb == "prepare":
+            place.target.release(order)
+        step += 1 if FULL else chosen.randrange(1, 9)
         generation += 1
     assert step > 2

@@ -15,6 +15,8 @@ SQL = re.compile(
     r"|(CREATE|DROP|ALTER)\s+(TABLE|INDEX|VIEW|TRIGGER|UNIQUE)|PRAGMA\s+\w|BEGIN\s+(IMMEDIATE|EXCLUSIVE)|WITH\s+\w+\s+AS\s)"
 )
 HEAVY = {"textual", "rich", "plotly", "httpx", "pynvml", "sqlite_utils", "torch", "numpy", "scipy", "polars", "asyncio"}
+# Run in processes of their own; nothing of ours imports them.
+PROGRAMS = (CORE / "demo" / "digits.py", PLUGINS / "mlconsole_process" / "forwarder.py")
 MARKUP_NAMES = {"from_markup", "from_ansi", "render_markup"}
 TAKES_MARKUP = {"Static", "Label", "Button", "Checkbox", "Collapsible", "TabPane", "Option"}
 MAKES_CONTENT = {"Content", "Text", "assemble", "styled", "blank", "Strip"}
@@ -84,7 +86,7 @@ def test_the_recorder_parses_as_python_3_9(path: Path) -> None:
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
-    light = [path for path in files() if not below(path, CORE / "tui", CORE / "demo" / "digits.py")]
+    light = [path for path in files() if not below(path, CORE / "tui", *PROGRAMS)]
     eager = [
         shown(path, node)
         for path in light
