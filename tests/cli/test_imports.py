@@ -19,6 +19,10 @@ HEAVY = {"textual", "rich", "plotly", "httpx", "pynvml", "sqlite_utils", "torch"
 # A report is drawn with plotly; a check-up looks at everything that is installed; a server serves until it is ended.
 EXEMPT = {"report", "doctor", "web"}
 READS = [action for action in actions.every() if action.effect is Effect.READ and action.name not in EXEMPT]
+# Each of these costs more than reading a page of runs; a module that every command loads does without.
+DEAR = {"dataclasses", "inspect", "ast", "asyncio", "subprocess", "tempfile", "shutil", "logging", "tomllib"}
+MOST_PACKAGES, MOST_OF_OURS = 84, 54
+"""What a "run list" may end with: 76 and 48 as this is written; 30 of the former every interpreter starts with."""
 CURSOR = {"run": ["alpha"], "marked": ["alpha", "beta"], "metric": ["loss"]}
 PROBE = """
 import json, sys
@@ -69,3 +73,11 @@ def test_a_list_of_runs_loads_neither_screens_nor_the_actions_of_others(lab: Pro
 
     assert not any(module.startswith("mlconsole.tui") for module in ours)
     assert ours & {"mlconsole.actions.launch", "mlconsole.actions.run_stop", "mlconsole.actions.report"} == set()
+
+
+def test_a_list_of_runs_loads_few_modules_and_none_that_is_dear(lab: Program) -> None:
+    packages, ours = imported_by(lab, "run", "list")
+
+    assert packages & DEAR == set()
+    assert len(packages) <= MOST_PACKAGES
+    assert len(ours) <= MOST_OF_OURS

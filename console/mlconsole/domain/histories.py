@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MetricHistory:
     """Every point of one metric of one run, in the order it was logged.
 
@@ -19,7 +19,7 @@ class MetricHistory:
     values: list[float]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MetricBuckets:
     """A metric thinned for a chart: per bucket of consecutive points its first step and time and its extremes.
 

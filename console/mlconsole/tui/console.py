@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -42,6 +43,13 @@ if TYPE_CHECKING:
 NOUNS_WITH_KEYS = ("launch", "run", "report", "teardown")
 TICK_S = 1.0
 LEAST_PATH = 6
+USUAL_COLLECTION = (700, 10, 10)  # CPython's own
+
+
+def _begin_collecting() -> None:
+    """From here on garbage is looked for as usual, but not among what starting has made, which stays."""
+    gc.freeze()
+    gc.set_threshold(*USUAL_COLLECTION)
 
 
 class Console(PaintedApp[None]):
@@ -95,6 +103,7 @@ class Console(PaintedApp[None]):
         self._show(self.trail.here)
         self.freshness.start()
         self.set_interval(TICK_S, self._tick)
+        self.call_after_refresh(_begin_collecting)
 
     def _tick(self) -> None:
         """Durations of what is live go on, whether or not it has logged anything."""

@@ -6,13 +6,14 @@ Plain ECMA-48 sequences on the alternate screen; the app then sends what differs
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mlconsole.actions.context import Context
 from mlconsole.domain.query import parse
 from mlconsole.errors import MlconsoleError
+from mlconsole.records import record
 from mlconsole.render.sanitise import clean, fit
 from mlconsole.render.width import middle
 from mlconsole.tui import twins
@@ -30,7 +31,7 @@ Lines = list[tuple[str, str]]
 """Text and style of each line."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Picture:
     """What is on the terminal before the app begins: its lines, the rows they show, the size of the terminal."""
 
@@ -61,7 +62,9 @@ def paint(ctx: Context, location: Location, chosen: Sequence[str] = ()) -> Pictu
 
 
 def _sequence(text: str, style: str) -> str:
-    return f"{STYLES[style]}{text}{PLAIN}" if style else text
+    """A line for the terminal, which is blank: a long gap is stepped over, not written."""
+    short = re.sub(" {5,}", lambda gap: f"\x1b[{len(gap.group())}C", text)
+    return f"{STYLES[style]}{short}{PLAIN}" if style else short
 
 
 def first_rows(ctx: Context, location: Location, keys: Sequence[str], limit: int) -> Sequence[Row]:

@@ -6,17 +6,17 @@ A new screen is a line here, a module and its .tcss in ``screens/``.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlconsole.domain.query import Query, parse
 from mlconsole.errors import QueryError
+from mlconsole.records import record, replace
 
 if TYPE_CHECKING:
     from mlconsole.tui.screens.base import PlaceScreen
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """One screen.
 
@@ -90,7 +90,7 @@ PLACES: tuple[Place, ...] = (
 HOME = "runs"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Location:
     """Where a person is: a place, what it is about, the filter line, and the row the cursor stood on."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,17 @@ KEPT_LINES = 200
 KEPT_MARKS = 1000
 
 
-@dataclass(slots=True)
 class Session:
     """The remembered state of one user on one catalog."""
 
-    location: Location | None = None
-    typed: list[str] = field(default_factory=list)
-    marks: list[str] = field(default_factory=list)
-    bookmarks: dict[str, str] = field(default_factory=dict)
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
-    columns: list[str] = field(default_factory=list)
-    theme: str = ""
+    def __init__(self) -> None:
+        self.location: Location | None = None
+        self.typed: list[str] = []
+        self.marks: list[str] = []
+        self.bookmarks: dict[str, str] = {}
+        self.values: dict[str, dict[str, Any]] = {}
+        self.columns: list[str] = []
+        self.theme = ""
 
 
 def path_of(home: Path, user: str) -> Path:
@@ -39,15 +38,15 @@ def load(path: Path) -> Session:
         data = json.loads(path.read_bytes())
         place = data.get("location") or {}
         location = Location(**{k: str(place.get(k, "")) for k in ("place", "target", "line", "cursor")})
-        return Session(
-            location if find(location.place) else None,
-            [str(line) for line in data.get("typed", [])][-KEPT_LINES:],
-            [str(mark) for mark in data.get("marks", [])][:KEPT_MARKS],
-            {str(k): str(v) for k, v in dict(data.get("bookmarks", {})).items()},
-            {str(k): dict(v) for k, v in dict(data.get("values", {})).items()},
-            [str(name) for name in data.get("columns", [])],
-            str(data.get("theme", "")),
-        )
+        found = Session()
+        found.location = location if find(location.place) else None
+        found.typed = [str(line) for line in data.get("typed", [])][-KEPT_LINES:]
+        found.marks = [str(mark) for mark in data.get("marks", [])][:KEPT_MARKS]
+        found.bookmarks = {str(k): str(v) for k, v in dict(data.get("bookmarks", {})).items()}
+        found.values = {str(k): dict(v) for k, v in dict(data.get("values", {})).items()}
+        found.columns = [str(name) for name in data.get("columns", [])]
+        found.theme = str(data.get("theme", ""))
+        return found
     except (OSError, ValueError, TypeError, AttributeError):
         return Session()
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from mlconsole.records import record
 
 GUTTER = 2  # One cell for the cursor's bar, one for the mark.
 _GAP = 1
 _WIDE_GAP = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Column:
     """One column as it is declared.
 
@@ -32,7 +33,7 @@ class Column:
     priority: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placed:
     """A column on the screen: which cell of a row it shows, from which column of the widget, how wide."""
 
@@ -42,7 +43,7 @@ class Placed:
     width: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """The columns on the screen from left to right, and how many are hidden on either side."""
 

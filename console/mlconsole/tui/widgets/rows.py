@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from mlconsole.records import record
 
 Cell = tuple[str, str]
 """Foreign text as it is, and the theme token of its look; the table cleans it."""
@@ -18,7 +19,7 @@ class Direction(Enum):
     BACKWARD = "backward"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """One row: a key that names it for good (a run's id), and its cells in the order of the columns."""
 
