@@ -14,6 +14,7 @@ from mlconsole.catalog.store import Store
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mlconsole.catalog.alerts import Alerts
     from mlconsole.catalog.audit import Audit
     from mlconsole.catalog.datasets import Datasets
     from mlconsole.catalog.due import Due
@@ -84,6 +85,13 @@ class Catalog:
         from mlconsole.catalog.event_stream import Events
 
         return Events(self.store)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What is wrong, or was."""
+        from mlconsole.catalog.alerts import Alerts
+
+        return Alerts(self.store)
 
     @cached_property
     def prices(self) -> Prices:

@@ -238,7 +238,13 @@ def _events(db: Database) -> None:
     _script(db, EVENTS)
 
 
-MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events)
+def _alerts(db: Database) -> None:
+    from mlconsole.catalog.alert_schema import ALERTS
+
+    _script(db, ALERTS)
+
+
+MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events, _alerts)
 VERSION = len(MIGRATIONS)
 
 

@@ -70,7 +70,10 @@ KINDS: dict[str, EventKind] = {
     "rollout.done": EventKind(
         "an environment serves another release", ("environment", "release", "generation", "before", "user")
     ),
+    "check.passed": EventKind("a check of data that had failed finds nothing any more", ("dataset", "path")),
     "alert.opened": EventKind("an alert fires", _ALERT),
+    "alert.acked": EventKind("somebody is at an alert", (*_ALERT, "who", "why")),
+    "alert.snoozed": EventKind("somebody put an alert off", (*_ALERT, "who", "why")),
     "alert.resolved": EventKind("what an alert told of is over", _ALERT),
     "cron": EventKind("a policy's own clock has struck", ("slot", "policy")),
 }

@@ -6,20 +6,31 @@ Killing it at any point loses nothing: what it works on stands in the catalog, a
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mlconsole.actions.context import Context
+from mlconsole.actions.gpu import watch as watch_gpus
 from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import ingest, observe_live
 from mlconsole.domain.events import Event
+from mlconsole.domain.gpu import DriverState
 from mlconsole.policy.duties import Duties, Duty
+from mlconsole.policy.evaluation import evaluate
 from mlconsole.policy.leadership import Leadership, this_process
+from mlconsole.policy.sources import budgets, gpus, runs
+from mlconsole.policy.sources.base import take_in
 
 TICK_S = 0.5
 INGEST_S = 1.0
 OBSERVE_S = 1.5
 SETTLE_S = 60.0
+EVALUATE_S = 0.5
+LOOK_S = 5.0
+GPU_LOOK_S = 2.0
+GPUS_AGAIN_S = 600.0
+NOTHING_TO_LOOK_AT = (DriverState.NO_DRIVER, DriverState.NO_GPU)
 
 
 @dataclass
@@ -30,6 +41,7 @@ class Term:
     fence: int
     keeps_fresh: bool
     duties: Duties = field(init=False)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.duties = Duties(self.ctx.say)
@@ -38,10 +50,28 @@ class Term:
     def _duties(self) -> list[Duty]:
         ctx = self.ctx
         fresh = [Duty("logs", lambda: ingest(ctx), INGEST_S), Duty("jobs", lambda: observe_live(ctx), OBSERVE_S)]
-        return [*(fresh if self.keeps_fresh else []), Duty("costs", lambda: settle_now(ctx, ctx.clock()), SETTLE_S)]
+        return [
+            *(fresh if self.keeps_fresh else []),
+            Duty("events", lambda: evaluate(ctx, self.fence), EVALUATE_S),
+            Duty("runs", lambda: take_in(ctx, self.fence, runs.PREFIXES, runs.look(ctx)), LOOK_S),
+            Duty("budgets", lambda: take_in(ctx, self.fence, budgets.PREFIXES, budgets.look(ctx)), LOOK_S),
+            Duty("gpus", self._look_at_gpus, GPUS_AGAIN_S),
+            Duty("costs", lambda: settle_now(ctx, ctx.clock()), SETTLE_S),
+        ]
+
+    def _look_at_gpus(self) -> None:
+        """Look as long as there are GPUs to look at; a machine without any is asked again after a while."""
+        looked_s = float("-inf")
+        for report in watch_gpus(self.ctx.beside(self.stopped), GPU_LOOK_S):
+            if report.snapshot.state in NOTHING_TO_LOOK_AT:
+                return
+            if time.monotonic() - looked_s >= LOOK_S and report.snapshot.state.has_readings:
+                looked_s = time.monotonic()
+                take_in(self.ctx, self.fence, gpus.PREFIXES, gpus.signals(report))
 
     def end(self) -> None:
         """Stop the duties."""
+        self.stopped.set()
         self.duties.stop()
 
 

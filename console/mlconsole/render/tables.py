@@ -26,6 +26,7 @@ EMPTY = {
     "dataset": "No datasets yet. Add one: mlconsole dataset add PATH --name NAME",
     "model": "No models yet. Register one: mlconsole model register RUN --name NAME",
     "file": "Every file is as it was.",
+    "alert": "Nothing fires. What is over: mlconsole alert list --all",
     "budget": "No budgets yet. Set one: mlconsole budget set NAME --usd 500 --per month",
 }
 

@@ -1,0 +1,1 @@
+"""What the watcher looks at by itself, one module a source; and what it makes of events."""

@@ -1,0 +1,79 @@
+"""``mlconsole alert``: what is wrong, in which words, and what a person can say to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catalogkit import NOW
+from hostile import STRINGS, raw_controls
+from mlconsole.catalog import Catalog
+from mlconsole.catalog.alerts import tell
+from mlconsole.domain.alerts import Part, Severity, Signal, Verdict
+from program import Program
+
+
+def alarm(home: Path, title: str = "loss is no number", cause: str = "nan:r1", parts: tuple[Part, ...] = ()) -> None:
+    catalog = Catalog(home)
+    signal = Signal(cause, "run", "run:r1", Verdict.BAD, title, Severity.CRITICAL, parts)
+    catalog.write(lambda db: tell(db, signal, NOW))
+    catalog.close()
+
+
+def test_an_alert_has_the_fields_that_scripts_rely_on(cli: Program) -> None:
+    alarm(cli.home)
+
+    (alert,) = cli.json("alert", "list")["items"]
+    assert {key: alert[key] for key in ("state", "severity", "source", "opened_at")} == {
+        "state": "firing",
+        "severity": "critical",
+        "source": "run",
+        "opened_at": "2026-05-04T12:00:00.000Z",
+    }
+    shown = cli.json("alert", "show", alert["id"][:3])
+    assert shown["kind"] == "alert" and [each["what"] for each in shown["timeline"]] == ["alert firing"]
+
+
+def test_who_is_at_it_and_why_is_kept_and_audited(cli: Program) -> None:
+    alarm(cli.home)
+    (alert,) = cli.json("alert", "list")["items"]
+
+    done = cli.json("alert", "ack", alert["id"], "--why", "lowering the rate")
+
+    assert done["state"] == "acked" and done["why"] == "lowering the rate"
+    assert cli.json("audit", "list")["items"][0]["action"] == "alert ack"
+    assert cli("alert", "snooze", alert["id"], "2h").code == 0
+    assert cli.json("alert", "list")["items"][0]["state"] == "snoozed"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("alert", "show", "nothing"), 4),
+        (("alert", "ack", "nothing"), 4),
+        (("alert", "snooze", "nan:r1", "soon"), 2),
+        (("alert", "snooze", "nan:r1", "-5m"), 2),
+        (("--read-only", "alert", "ack", "nan:r1"), 2),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_its_exit_code(cli: Program, words: tuple[str, ...], code: int) -> None:
+    alarm(cli.home)
+
+    done = cli(*words)
+    assert done.code == code and len(done.err.strip().splitlines()) == 1
+
+
+def test_a_catalog_without_alerts_says_so(cli: Program) -> None:
+    assert "Nothing fires." in cli("alert", "list").out
+
+
+def test_hostile_text_reaches_no_terminal(cli: Program) -> None:
+    for text in STRINGS.values():
+        alarm(cli.home, text, f"nan:{text}", (Part(text, text, float("nan")),))
+
+    listed = cli("alert", "list")
+    assert listed.code == 0 and len(cli.json("alert", "list")["items"]) == len(STRINGS)
+    assert raw_controls(listed.out) == set()
+    for alert in cli.json("alert", "list")["items"][:4]:
+        assert raw_controls(cli("alert", "show", alert["id"]).out) == set()
