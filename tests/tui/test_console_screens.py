@@ -12,7 +12,7 @@ from consolekit import Stage, opened, settled, stage
 from robot import Robot
 
 from mlconsole.actions import every
-from mlconsole.tui import places
+from mlconsole.tui import places, session
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.help import NOISE, bound_keys
 from mlconsole.tui.widgets.prompt import Prompt
@@ -416,3 +416,39 @@ async def test_a_misspelt_metric_is_named(reading: Stage) -> None:
     async with opened(reading.console(), (120, 30)) as user:
         await goes(user, "runs vall/loss<1")
         await user.sees("Did you mean val/loss")
+
+
+@pytest.mark.parametrize("place", [place.name for place in places.PLACES if place.lists == "row"])
+async def test_every_list_is_sorted_by_any_column_and_keeps_the_columns_that_were_chosen(
+    reading: Stage, tmp_path: Path, place: str
+) -> None:
+    app = reading.console(Location(place))
+    columns = places.load(places.find(place)).columns
+    last = columns[-1]
+    async with opened(app, (200, 40)) as user:
+        for column in columns:
+            for sign in ("", "-"):
+                await goes(user, f"{place} sort:{sign}{column.key}")
+                assert app.screen.query_line.sort, f"{place} does not sort by {column.key}"
+        await goes(user, f"cols {last.key}")
+        shown = [placed.column.key for placed in app.screen.table._lines.layout.placed]
+        assert shown == [column.key for column in columns if column.priority == 0] + [last.key]
+        session.save(tmp_path / "s.json", app.session)
+        assert session.load(tmp_path / "s.json").columns[place] == [last.key]
+        await goes(user, f"{place} sort:nonsense")
+        await user.sees('No column "nonsense"')
+
+
+async def test_a_list_is_filtered_as_it_is_typed_and_escape_brings_it_back(reading: Stage) -> None:
+    async with opened(reading.console(Location("audit")), (120, 30)) as user:
+        await user.presses("/")
+        await user.types("failed")
+        await user.sees_no("run tag")
+        await user.sees("run stop", "failed: it had ended")
+        await user.presses("escape")
+        await user.sees("run tag")
+        await user.presses("o")
+        await user.types("seq")
+        await user.presses("enter")
+        await user.sees("sort:seq")
+        assert user.text.index("launch") < user.text.index("run tag")

@@ -281,9 +281,10 @@ class Console(PaintedApp[None]):
         self.say(f"Forgotten: :{name}", "good")
 
     def choose_columns(self, names: Sequence[str]) -> None:
-        """The columns of runs from now on, in this order; the first ones again without names."""
-        self.session.columns = list(names)
-        self.go(self.trail.here if self.trail.here.place == "runs" else Location("runs"))
+        """The columns of this list, or else of runs, from now on and in this order; the first ones without names."""
+        here = self.trail.here if places.lists(self.trail.here.place) else Location("runs")
+        self.session.columns[here.place] = list(names)
+        self.go(here)
 
     def use_theme(self, name: str) -> None:
         """Draw in other colours, now and at the next start."""

@@ -26,7 +26,7 @@ class Place:
         title: its heading.
         summary: one line for help and completion.
         screen: ``module:class``, loaded when the place is first visited.
-        lists: what it lists and filters (``run``), empty when it takes no filter.
+        lists: what it lists and filters (``run``, or ``row`` by the columns of its own), empty when it takes no filter.
         takes: what it is about (``run``, ``marked``), empty when it needs nothing.
     """
 
@@ -46,6 +46,7 @@ PLACES: tuple[Place, ...] = (
         "Overview",
         "what is wrong, what runs, what has ended",
         "mlconsole.tui.screens.overview:OverviewScreen",
+        lists="row",
     ),
     Place("runs", ("r", "ls"), "Runs", "all runs, by filter", "mlconsole.tui.screens.runs:RunsScreen", lists="run"),
     Place("run", (), "Run", "one run: curves, params, log", "mlconsole.tui.screens.run:RunScreen", takes="run"),
@@ -63,6 +64,7 @@ PLACES: tuple[Place, ...] = (
         "Experiments",
         "experiments and how many runs",
         "mlconsole.tui.screens.experiments:ExperimentsScreen",
+        lists="row",
     ),
     Place(
         "gpus",
@@ -70,6 +72,7 @@ PLACES: tuple[Place, ...] = (
         "GPUs",
         "this machine's GPUs: which run, whose, what it costs",
         "mlconsole.tui.screens.gpus:GpusScreen",
+        lists="row",
     ),
     Place(
         "cost",
@@ -77,14 +80,23 @@ PLACES: tuple[Place, ...] = (
         "Cost",
         "what was spent, by any axis; what burns",
         "mlconsole.tui.screens.cost:CostScreen",
+        lists="row",
     ),
-    Place("jobs", ("j", "backends"), "Jobs", "backends and what they run", "mlconsole.tui.screens.jobs:JobsScreen"),
+    Place(
+        "jobs",
+        ("j", "backends"),
+        "Jobs",
+        "backends and what they run",
+        "mlconsole.tui.screens.jobs:JobsScreen",
+        lists="row",
+    ),
     Place(
         "audit",
         ("a", "log"),
         "Audit",
         "who changed what, and what came of it",
         "mlconsole.tui.screens.audit:AuditScreen",
+        lists="row",
     ),
 )
 HOME = "runs"
@@ -116,6 +128,12 @@ def find(word: str) -> Place | None:
             return place
     begun = [place for place in PLACES if word and place.name.startswith(word)]
     return begun[0] if len(begun) == 1 else None
+
+
+def lists(name: str) -> str:
+    """What the place of that name lists; empty for none."""
+    place = find(name)
+    return place.lists if place is not None else ""
 
 
 def load(place: Place) -> type[PlaceScreen]:

@@ -23,7 +23,7 @@ class Session:
         self.marks: list[str] = []
         self.bookmarks: dict[str, str] = {}
         self.values: dict[str, dict[str, Any]] = {}
-        self.columns: list[str] = []
+        self.columns: dict[str, list[str]] = {}
         self.theme = ""
 
 
@@ -44,11 +44,17 @@ def load(path: Path) -> Session:
         found.marks = [str(mark) for mark in data.get("marks", [])][:KEPT_MARKS]
         found.bookmarks = {str(k): str(v) for k, v in dict(data.get("bookmarks", {})).items()}
         found.values = {str(k): dict(v) for k, v in dict(data.get("values", {})).items()}
-        found.columns = [str(name) for name in data.get("columns", [])]
+        found.columns = _columns(data.get("columns", {}))
         found.theme = str(data.get("theme", ""))
         return found
     except (OSError, ValueError, TypeError, AttributeError):
         return Session()
+
+
+def _columns(data: Any) -> dict[str, list[str]]:
+    """Chosen columns by place; a list is of the time when only the runs' could be chosen."""
+    by_place = data if isinstance(data, dict) else {"runs": data}
+    return {str(place): [str(name) for name in names] for place, names in by_place.items() if names}
 
 
 def save(path: Path, session: Session) -> None:

@@ -55,7 +55,7 @@ def _open(settings: Settings) -> int:
         remembered = session.load(session.path_of(settings.home, settings.user))
         signals.keep_quiet()
         place = remembered.location or Location(HOME)
-        picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, remembered.columns)
+        picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, remembered.columns.get("runs", []))
         from mlconsole.tui.console import Console  # 150 ms, after the first rows are seen
 
         app = Console(ctx, picture=picture)

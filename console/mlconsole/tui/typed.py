@@ -19,7 +19,7 @@ QUIT = ("q", "quit", "q!")
 WORDS: dict[str, str] = {
     "save NAME": "keep this place, filter, sort and columns as :NAME",
     "forget NAME": "drop the bookmark :NAME",
-    "cols A,B,...": "columns of runs from now on; without names, the first ones again",
+    "cols A,B,...": "columns of this list from now on; without names, the first ones again",
     "theme NAME": f"colours: {', '.join(PALETTES)}",
     "q": "quit",
 }
@@ -75,7 +75,7 @@ def completions(console: Console, head: str) -> Sequence[str]:
     """Words that may stand at the end of a typed line."""
     words = head.split(" ")
     last = words[-1]
-    names = [*BUILTINS, *console.metric_names]
+    names = _columns_at(words[0], console) or [*BUILTINS, *console.metric_names]
     if words[0] == "theme" and len(words) == 2:
         return tuple(PALETTES)
     if words[0] == "forget" and len(words) == 2:
@@ -85,6 +85,9 @@ def completions(console: Console, head: str) -> Sequence[str]:
             done = last.rpartition(",")[0]
             begun = f"{done}," if done else lead
             return [begun + name for name in names]
+    if words[0] == "cols" and len(words) == 2:
+        done = last.rpartition(",")[0]
+        return [(f"{done}," if done else "") + name for name in names]
     if last.startswith("state:"):
         return [f"state:{state}" for state in STATES]
     first = []
@@ -92,6 +95,14 @@ def completions(console: Console, head: str) -> Sequence[str]:
         first = [*(p.name for p in places.PLACES), *(word.split()[0] for word in WORDS), *console.session.bookmarks]
     calls = [f"{name}({key})" for name in sorted(AGGREGATES) for key in names if last.startswith(f"{name}(")]
     return [*first, "sort:", "cols:", "has:", "tag:", "not", "state:", *names, *calls]
+
+
+def _columns_at(word: str, console: Console) -> list[str]:
+    """The columns of the list that a line is about, where it has columns of its own."""
+    place = places.find(word) or places.find(console.trail.here.place)
+    if place is None or place.lists != "row":
+        return []
+    return [column.key for column in getattr(places.load(place), "columns", ())]
 
 
 def command_of(location: Location) -> str:
@@ -104,7 +115,7 @@ def command_of(location: Location) -> str:
     if location.place == "compare":
         return shlex.join(["mlconsole", "run", "compare", *location.target.split(",")])
     lists = {"experiments": "experiment list", "jobs": "backend list", "audit": "audit list"}
-    return f"mlconsole {lists[location.place]}" if location.place in lists else ""
+    return f"mlconsole {lists[location.place]}" if location.place in lists and not location.line else ""
 
 
 def hint(line: str) -> str:

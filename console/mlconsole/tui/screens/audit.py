@@ -47,4 +47,5 @@ class AuditScreen(ListScreen):
                 (json.dumps(row.params) if row.params else "", "dim"),
                 (str(row.seq), "dim"),
             ),
+            (("when", row.at.timestamp()), ("seq", row.seq)),
         )

@@ -61,11 +61,17 @@ class CostScreen(ListScreen):
         hours = f"{item.gpu_hours:.2f}" if item.gpu_hours else ""
         name, identity = (item.label, item.key) if item.label and item.label != item.key else (item.key, "")
         cells = ((name, "name"), (usd(item.microusd), "value"), self._share(item.microusd, total))
-        return Row(item.key, (*cells, (hours, "value"), (kwh, "value"), (identity, "dim")))
+        values = (
+            ("usd", item.microusd),
+            ("share", item.microusd),
+            ("gpu_hours", item.gpu_hours or None),
+            ("kwh", item.kwh),
+        )
+        return Row(item.key, (*cells, (hours, "value"), (kwh, "value"), (identity, "dim")), values)
 
     def _sum(self, key: str, words: str, microusd: int | None, token: str, total: int) -> Row:
         cells = ((words, token), (usd(microusd), token), self._share(microusd, total))
-        return Row(key, (*cells, ("", "value"), ("", "value"), ("", "value")))
+        return Row(key, (*cells, ("", "value"), ("", "value"), ("", "value")), is_last=True)
 
     def _share(self, microusd: int | None, total: int) -> tuple[str, str]:
         if not microusd or not total:

@@ -33,7 +33,12 @@ class ExperimentsScreen(ListScreen):
         ago = numbers.ago(e.last_run_at, self.console.ctx.clock())
         running = (str(e.running) if e.running else "", "state.running")
         failed = (str(e.failed) if e.failed else "", "state.bad")
-        return Row(e.name, ((e.name, "name"), (f"{e.runs:,}", "value"), running, failed, (ago, "dim")))
+        last = e.last_run_at.timestamp() if e.last_run_at else None
+        return Row(
+            e.name,
+            ((e.name, "name"), (f"{e.runs:,}", "value"), running, failed, (ago, "dim")),
+            (("runs", e.runs), ("running", e.running), ("failed", e.failed), ("last", last)),
+        )
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""

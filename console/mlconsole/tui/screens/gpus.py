@@ -64,7 +64,15 @@ class GpusScreen(ListScreen):
 
     def _rows_of(self, row: GpuRow) -> list[Row]:
         gpu = row.reading
-        out = [Row(gpu.uuid, self._cells(row))]
+        values = (
+            ("gpu", gpu.index),
+            ("use", gpu.utilization_percent.value),
+            ("memory", gpu.memory_used_mib.value),
+            ("power", gpu.power_w.value),
+            ("temperature", gpu.temperature_c.value),
+            ("cost", row.price_microusd_per_h),
+        )
+        out = [Row(gpu.uuid, self._cells(row), values)]
         self._runs[gpu.uuid] = row.run_id
         for each in gpu.processes.value or ():
             key = f"{gpu.uuid} {each.pid}"
@@ -74,7 +82,7 @@ class GpusScreen(ListScreen):
             whose = (each.run_id or "of no run", "value" if each.run_id else "warn")
             blank: Cell = ("", "value")
             cells = ((name, "dim"), blank, (memory, "dim"), blank, whose, (each.user, "dim"))
-            out.append(Row(key, (*cells, blank, blank, blank, blank)))
+            out.append(Row(key, (*cells, blank, blank, blank, blank), (("memory", each.memory_mib.value),), gpu.uuid))
         return out
 
     def _cells(self, row: GpuRow) -> tuple[Cell, ...]:

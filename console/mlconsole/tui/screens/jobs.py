@@ -37,7 +37,7 @@ class JobsScreen(ListScreen):
         rows: list[Row] = []
         for name in backends.names():
             rows.append(self._backend(name))
-            rows += [self._run(run) for run in live if run.backend == name]
+            rows += [self._run(run, BACKEND + name) for run in live if run.backend == name]
         return rows + [self._run(run) for run in live if run.backend is None]
 
     def _backend(self, name: str) -> Row:
@@ -49,7 +49,7 @@ class JobsScreen(ListScreen):
             state, detail = ("? unreachable", "state.unknown"), str(error)
         return Row(BACKEND + name, ((name, "strong"), state, ("", ""), (detail, "dim")))
 
-    def _run(self, run: Run) -> Row:
+    def _run(self, run: Run, under: str = "") -> Row:
         mark = mark_of(run)
         now = self.console.ctx.clock()
         where = f"{run.user}@{run.host}" + ("" if run.backend else "  not launched here")
@@ -59,6 +59,8 @@ class JobsScreen(ListScreen):
         return Row(
             run.id,
             ((f"  {run.name}", "name"), (f"{mark.glyph} {mark.word}", mark.token), (time, "value"), (why, "dim")),
+            (("time", run.duration_s(now)),),
+            under,
         )
 
     def filled(self, cursor: str) -> object:

@@ -1,26 +1,33 @@
-"""Screens that are one short list: experiments, jobs by backend, audit."""
+"""Screens that are one short list: experiments, jobs by backend, audit, GPUs, cost."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.widget import Widget
 
+from mlconsole.domain.query import Query
+from mlconsole.errors import QueryError
+from mlconsole.tui.picking import check, picked
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.screens.tables import TableScreen
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.rows import ListSource, Row
 from mlconsole.tui.widgets.table import Table
 from mlconsole.tui.widgets.table_messages import Selected
 
 
-class ListScreen(PlaceScreen):
-    """A list that is read whole; a subclass says its columns and reads its rows at the reading desk."""
+class ListScreen(TableScreen):
+    """A list that is read whole; a subclass says its columns and reads its rows at the reading desk.
+
+    Where a cell's text does not sort as what it says, the row tells the figure behind it in ``values``.
+    """
 
     columns: ClassVar[tuple[Column, ...]] = ()
-    empty: str = "Nothing here."
+    marks_runs: ClassVar[bool] = False
 
     @abstractmethod
     def read(self) -> list[Row]:
@@ -28,17 +35,43 @@ class ListScreen(PlaceScreen):
 
     def content(self) -> Iterable[Widget]:
         """The table."""
-        yield Table(ListSource([]), self.columns, empty="Reading ...", cursor=self.location.cursor)
+        yield Table(
+            ListSource([]),
+            self.columns,
+            order=self.column_keys,
+            marks=self.console.marks if self.marks_runs else None,
+            empty="Reading ...",
+            cursor=self.location.cursor,
+        )
+
+    @property
+    def column_keys(self) -> tuple[str, ...]:
+        """Names of the columns: those of the line, or the ones chosen for this place, or all."""
+        known = [column.key for column in self.columns]
+        wanted = self.query_line.columns or self.console.session.columns.get(self.location.place, ())
+        pinned = [column.key for column in self.columns if column.priority == 0]
+        chosen = [key for key in wanted if key in known]
+        return tuple(dict.fromkeys((*pinned, *chosen))) if chosen else tuple(known)
+
+    def check(self, query: Query) -> None:
+        """See that a line names columns of this list.
+
+        Raises:
+            QueryError: it names others.
+        """
+        check(query, self.columns)
 
     def on_mount(self) -> None:
         """Read for the first time."""
-        self._rows: Sequence[Row] | None = None
+        self._rows: Sequence[Row] = ()
+        self._shown: Sequence[Row] | None = None
+        try:
+            self.check(self.query_line)
+        except QueryError as error:
+            self.query_line = Query()
+            self.say(f"{error.message} {error.hint}", "warn")
+        self.show_sort()
         self.look_again()
-
-    @property
-    def table(self) -> Table:
-        """The list."""
-        return self.query_one(Table)
 
     def look_again(self) -> None:
         """Read the rows and show them if they differ."""
@@ -47,19 +80,29 @@ class ListScreen(PlaceScreen):
     def _show(self, rows: list[Row]) -> None:
         if not self.is_shown:
             return
+        self._rows = rows
         self.show_title()
-        if rows != self._rows:
-            self._rows = rows
-            self.table.empty = self.empty
-            self.table.set_source(ListSource(rows))
+        found = picked(rows, self.query_line, self.columns)
+        if found != self._shown:
+            self._shown = found
+            is_filtered = self.query_line.where is not None and rows
+            self.table.empty = "Nothing here fits the filter. Esc takes it away." if is_filtered else self.empty
+            self.table.set_source(ListSource(found), order=self.column_keys)
 
-    def focus_content(self) -> None:
-        """The table takes the keys."""
-        self.set_focus(self.table)
+    def show_query(self) -> None:
+        """Show the rows of another line, out of those that were read."""
+        self._shown = None
+        self._show(list(self._rows))
 
-    def cursor_name(self) -> str:
-        """The key of the row under the cursor."""
-        return self.table.cursor_key or ""
+    def ask_rows(self, keys: Sequence[str]) -> Sequence[Row]:
+        """The rows of these keys, with the cells that are shown."""
+        at = {column.key: index for index, column in enumerate(self.columns)}
+        shown = [at[key] for key in self.column_keys]
+        return [replace(row, cells=tuple(row.cells[i] for i in shown)) for row in self._rows if row.key in keys]
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [*super().keys(), ("/", "filter"), ("o", "sort")]
 
     def on_table_selected(self, event: Selected) -> None:
         """Open what a row stands for."""

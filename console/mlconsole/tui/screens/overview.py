@@ -53,6 +53,7 @@ class OverviewScreen(ListScreen):
     empty: str = "No runs yet. l launches one; in a script: import mlconsole."
 
     wants_gpus: ClassVar[bool] = True
+    marks_runs: ClassVar[bool] = True
 
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
@@ -94,7 +95,8 @@ class OverviewScreen(ListScreen):
     def _row(self, run: Run) -> Row:
         mark = mark_of(run)
         now = self.console.ctx.clock()
-        when = numbers.ago(run.ended_at or run.started_at or run.created_at, now)
+        ended = run.ended_at or run.started_at or run.created_at
+        when = numbers.ago(ended, now)
         return Row(
             run.id,
             (
@@ -106,6 +108,7 @@ class OverviewScreen(ListScreen):
                 (run.experiment, "dim"),
                 (run.user, "dim"),
             ),
+            (("time", run.duration_s(now)), ("when", ended.timestamp() if ended else None)),
         )
 
     def _what(self, run: Run) -> str:
@@ -125,9 +128,11 @@ class OverviewScreen(ListScreen):
         return Location("run", key)
 
     def filled(self, cursor: str) -> object:
-        """The run under the cursor."""
+        """The run under the cursor, or the marked runs."""
         key = self.table.cursor_key
-        return ((key,) if cursor == "marked" else key) if key else None
+        if cursor == "marked":
+            return tuple(self.console.marks) or ((key,) if key else None)
+        return key or None
 
 
 def gpu_spans(report: GpuReport | None) -> list[Span]:

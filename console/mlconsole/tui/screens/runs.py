@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from mlconsole.domain.query import Query, parse
-from mlconsole.errors import QueryError
-from mlconsole.render.sanitise import clean
+from mlconsole.domain.query import Query
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.screens.tables import TableScreen
 from mlconsole.tui.sources import RunsSource, column_keys, columns
 from mlconsole.tui.typed import command_of
-from mlconsole.tui.widgets.line import Line, Span
+from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.prompt import Prompt
 from mlconsole.tui.widgets.rows import Row
 from mlconsole.tui.widgets.table import Table
-from mlconsole.tui.widgets.table_messages import MarksChanged, Selected, SortWanted, Tallied
+from mlconsole.tui.widgets.table_messages import MarksChanged, Selected, Tallied
 
 
-class RunsScreen(PlaceScreen):
+class RunsScreen(TableScreen):
     """All runs, newest first unless the line says otherwise."""
 
     CSS_PATH = "runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter", key_display="/"),
-        Binding("escape", "unfilter", "take the filter away", show=False),
         Binding("f5", "again", "read again"),
-        Binding("y", "copy('id')", "copy the id, or those of the marked runs"),
-        Binding("Y", "copy('rows')", "copy the row, or the marked rows"),
-        Binding("o", "order", "sort by ..."),
-        Binding("O", "columns", "choose columns and their order"),
         Binding("K", "copy_command", "copy the command that lists the same"),
     ]
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
@@ -44,7 +34,6 @@ class RunsScreen(PlaceScreen):
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
         self._total: int | None = None
-        self._before = location.line
 
     def content(self) -> Iterable[Widget]:
         """The table."""
@@ -66,13 +55,14 @@ class RunsScreen(PlaceScreen):
     @property
     def column_keys(self) -> tuple[str, ...]:
         """Names of the columns: those of the line, or the ones chosen for runs."""
-        return column_keys(self.query_line, self.console.session.columns)
+        return column_keys(self.query_line, self.console.session.columns.get("runs", ()))
 
     def on_mount(self) -> None:
         """Say what the rows are sorted by."""
-        self._show_sort()
+        self.show_sort()
 
-    def _show_sort(self) -> None:
+    def show_sort(self) -> None:
+        """Mark the column that the runs are sorted by: when they were created, unless the line says otherwise."""
         sort = self.query_line.sort
         first = sort[0] if sort else None
         self.table.show_sort(first.field.name if first else "created", first.descending if first else True)
@@ -84,26 +74,13 @@ class RunsScreen(PlaceScreen):
         return given
 
     @property
-    def table(self) -> Table:
-        """The table of runs."""
-        return self.query_one(Table)
-
-    @property
     def is_ready(self) -> bool:
         """True when the first rows are there, or the words why there are none."""
         return super().is_ready and (self.table.is_answered or self.table.error is not None)
 
-    def focus_content(self) -> None:
-        """The table takes the keys."""
-        self.set_focus(self.table)
-
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
         return [("enter", "open"), ("space", "mark"), ("/", "filter"), *super().keys()]
-
-    def cursor_name(self) -> str:
-        """The id of the run under the cursor."""
-        return self.table.cursor_key or ""
 
     def filled(self, cursor: str) -> Any:
         """The run under the cursor, or the marked runs."""
@@ -121,88 +98,22 @@ class RunsScreen(PlaceScreen):
         self._rows = self._source()
         self.table.set_source(self._rows)
 
-    def action_order(self) -> None:
-        """Open the line with a sort to complete."""
-        self._before = self.location.line
-        self.action_prompt("/", f"{_unsorted(self.location.line)} sort:".lstrip())
-
-    def action_copy(self, what: str) -> None:
-        """Copy the id under the cursor, or rows with their titles, separated by tabs."""
-        keys = sorted(self.console.marks) or [key for key in (self.table.cursor_key,) if key]
-        if what == "id":
-            self.console.copy("\n".join(keys[:1] if not self.console.marks else keys), "the id")
-            return
-        source, names = self._source(), self.column_keys
-
-        def copy(rows: Sequence[Row]) -> None:
-            lines = ["\t".join(names), *("\t".join(clean(text) for text, _ in row.cells) for row in rows)]
-            self.console.copy("\n".join(lines), f"{len(rows)} row{'s' * (len(rows) != 1)}")
-
-        self.console.reads.do(lambda: source.rows(keys), copy)
-
     def action_copy_command(self) -> None:
         """Copy the command that lists the same runs in a shell."""
         self.console.copy(command_of(self.location), "the command")
 
-    def action_columns(self) -> None:
-        """Open the line with the present columns, to be changed."""
-        self.action_prompt(":", f"cols {','.join(self.column_keys[2:])}")
-
-    def on_table_sort_wanted(self, event: SortWanted) -> None:
-        """A click on a title sorts by it; another one turns the order round."""
-        sort = self.query_line.sort
-        is_same = bool(sort) and sort[0].field.name == event.column and not sort[0].descending
-        line = f"{_unsorted(self.location.line)} sort:{'-' if is_same else ''}{event.column}".lstrip()
-        try:
-            self.set_query(line, parse(line))
-        except QueryError as error:
-            self.say(f"{error.message} {error.hint}", "warn")
-
-    def action_filter(self) -> None:
-        """Filter as you type."""
-        self._before = self.location.line
-        # A blank at the end: what is typed next is another term.
-        self.action_prompt("/", f"{self._before} " if self._before else "")
-
-    def on_prompt_edited(self, event: Prompt.Edited) -> None:
-        """Filter while it is typed, as soon as it parses."""
-        if event.mode != "/":
-            return
-        prompt = self.query_one(Prompt)
-        try:
-            query = parse(event.text)
-        except QueryError as error:
-            prompt.point_at(error)
-            self.query_one("#title", Line).show([(f"{error.message} {error.hint}", "warn")])
-            return
-        self.set_query(event.text.strip(), query)
-
-    def on_prompt_entered(self, event: Prompt.Entered) -> None:
-        """Enter keeps the filter."""
-        if event.mode == "/":
-            self.query_one(Prompt).remember(event.text)
-            self.close_prompt()
-            self.say(" ".join(self._rows.notes), "warn")
-
-    def on_prompt_closed(self, event: Prompt.Closed) -> None:
-        """Escape while typing brings back what was shown before."""
-        if event.mode == "/":
-            self.set_query(self._before, parse(self._before))
-
-    def action_unfilter(self) -> None:
-        """Show all runs again."""
-        if self.location.line:
-            self.set_query("", Query())
-
-    def set_query(self, line: str, query: Query) -> None:
-        """Show other runs, or the same in another order."""
-        self.location = replace(self.location, line=line)
-        self.console.trail.visit(self.location)
-        self.query_line = query
+    def show_query(self) -> None:
+        """Show the runs of another line."""
         self._rows = self._source()
         self.table.set_source(self._rows, columns(self.column_keys))
-        self._show_sort()
-        self.show_title()
+
+    def ask_rows(self, keys: Sequence[str]) -> Sequence[Row]:
+        """The runs of these ids."""
+        return self._source().rows(keys)
+
+    def entered(self) -> None:
+        """Say what the filter names that no run has."""
+        self.say(" ".join(self._rows.notes), "warn")
 
     def on_table_selected(self, event: Selected) -> None:
         """Open a run."""
@@ -225,7 +136,3 @@ class RunsScreen(PlaceScreen):
         marks: list[Span] = [(f"{marked} marked  ", "mark")] if marked else []
         total = "" if self._total is None else f"{self._total:,} run{'s' * (self._total != 1)}"
         super().show_title([*marks, (total, "dim"), *right])
-
-
-def _unsorted(line: str) -> str:
-    return re.sub(r"(^|\s)sort:\S*", "", line).strip()

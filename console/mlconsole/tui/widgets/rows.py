@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
-from mlconsole.records import record
+from mlconsole.records import field, record
 
 Cell = tuple[str, str]
 """Foreign text as it is, and the theme token of its look; the table cleans it."""
+
+
+Value = float | str | None
+"""What a cell is about, to sort and filter by; None: it is not known."""
 
 
 class Direction(Enum):
@@ -21,10 +25,19 @@ class Direction(Enum):
 
 @record
 class Row:
-    """One row: a key that names it for good (a run's id), and its cells in the order of the columns."""
+    """One row: a key that names it for good (a run's id), and its cells in the order of the columns.
+
+    Attributes:
+        values: for columns whose text does not sort as what it says, the value behind it.
+        under: the key of the row that this one stands under and moves with.
+        is_last: it stands at the end in every order: a sum.
+    """
 
     key: str
     cells: tuple[Cell, ...]
+    values: tuple[tuple[str, Value], ...] = field(default=(), compare=False)
+    under: str = ""
+    is_last: bool = False
 
 
 class RowSource(Protocol):
