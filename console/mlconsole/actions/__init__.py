@@ -51,6 +51,8 @@ ACTIONS: dict[str, str] = {
     "lineage down": "lineage:DOWN",
     "lineage path": "lineage:PATH",
     "lineage diff": "lineage:DIFF",
+    "drift compare": "drift:COMPARE",
+    "drift tests": "drift:TESTS",
     "backend list": "backends:LIST",
     "backend check": "backends:CHECK",
     "doctor": "doctor:DOCTOR",

@@ -16,7 +16,7 @@ from mlconsole.actions.execute import execute, plan
 from mlconsole.cli.output import Output, survive_any_encoding
 from mlconsole.cli.parser import build, params_of, takes_remainder, wanted, with_values_joined
 from mlconsole.domain.plans import Effect
-from mlconsole.domain.results import Listing, Updates
+from mlconsole.domain.results import Updates
 from mlconsole.errors import CheckFailed, ConfirmationNeeded, Interrupted, MlconsoleError, UsageError
 
 
@@ -85,7 +85,7 @@ def _carry_out(ctx: Context, action: Action[Any], params: object, flags: Namespa
         output.updates(result, ctx.clock)
     elif result is not None:
         output.result(result, ctx.clock())
-    return CheckFailed.exit_code if isinstance(result, Listing) and result.failed else 0
+    return CheckFailed.exit_code if getattr(result, "failed", False) is True else 0
 
 
 def _ask(ctx: Context, action: Action[Any], params: object, output: Output) -> int:

@@ -29,7 +29,9 @@ from mlconsole.errors import MlconsoleError, QueryError
 from mlconsole.records import fields, is_record
 
 Document = dict[str, Any]
-ELSEWHERE = tuple(f"mlconsole.render.{noun}" for noun in ("money", "gpu", "dataset", "model", "lineage", "watch"))
+ELSEWHERE = tuple(
+    f"mlconsole.render.{noun}" for noun in ("money", "gpu", "dataset", "model", "lineage", "watch", "drift")
+)
 """Where the documents of everything else are, loaded one after the other until one knows the thing: 1 to 2 ms each."""
 
 

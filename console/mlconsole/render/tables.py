@@ -14,7 +14,8 @@ from mlconsole.render.states import mark_of
 
 CELL_LIMIT = 60
 ELSEWHERE = tuple(
-    f"mlconsole.render.{noun}" for noun in ("run", "action", "money", "gpu", "dataset", "model", "lineage", "watch")
+    f"mlconsole.render.{noun}"
+    for noun in ("run", "action", "money", "gpu", "dataset", "model", "lineage", "watch", "drift")
 )
 """Where the lines of everything else are, loaded one after the other until one knows the thing: 1 to 2 ms each."""
 EMPTY = {

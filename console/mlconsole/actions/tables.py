@@ -1,0 +1,49 @@
+"""The tables that words name: files, folders, patterns, or datasets of the catalog."""
+
+from __future__ import annotations
+
+import os
+
+from mlconsole.actions.context import Context
+from mlconsole.domain.datasets import DatasetVersion
+from mlconsole.drift.files import MAGIC, TableFile, table_files
+from mlconsole.drift.table import Table, table_of
+from mlconsole.errors import ActionFailed, NotFound, UsageError
+
+
+def files_of(ctx: Context, word: str) -> tuple[list[TableFile], str]:
+    """The files that a word means, and the id of the dataset version if it names one.
+
+    What exists as a file goes before a dataset of that name.
+
+    Raises:
+        UsageError: there is neither.
+        ActionFailed: no copy of the dataset is on this host.
+    """
+    version = None if _is_path(word) else _dataset(ctx, word)
+    if version is None:
+        return table_files(word), ""
+    host = ctx.settings.host
+    here = [place.source for place in version.places if place.host == host]
+    if not here:
+        raise ActionFailed(f'No copy of "{version.label}" is known on this host.', "Name its files.")
+    return table_files(here[0]), version.id
+
+
+def _is_path(word: str) -> bool:
+    return os.path.exists(os.path.expanduser(word)) or bool(MAGIC & set(word)) or "/" in word
+
+
+def _dataset(ctx: Context, word: str) -> DatasetVersion | None:
+    if ctx.has_catalog:
+        try:
+            return ctx.catalog.datasets.get(word)
+        except NotFound:
+            pass
+    raise UsageError(f'"{word}" is neither a file, a folder, a pattern nor a dataset.', "mlconsole dataset list")
+
+
+def table_named(ctx: Context, word: str) -> tuple[Table, str]:
+    """The table that a word names, and the id of the dataset version if it is one."""
+    files, digest = files_of(ctx, word)
+    return table_of(word, files), digest

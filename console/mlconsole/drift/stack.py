@@ -1,0 +1,208 @@
+"""One column of a reference beside the same column of one or many windows, as arrays that tests work on.
+
+The first axis is the window: a test looks at a thousand windows with the same few array operations as at one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlconsole.domain.drift import OTHER, CategoryShape, ColumnProfile, Kind, NumberShape, moment_words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_BINS = 10
+FEWEST_EXPECTED = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers of one column on the same edges.
+
+    Attributes:
+        edges: k values, ascending.
+        reference: 2k + 1 counts; see :class:`~mlconsole.domain.drift.NumberShape`.
+        current: as many for each of W windows.
+        scale: what a distance is measured in: a standard deviation of the reference.
+        beyond: W by 2: what numbers below the first edge, and above the last, lie beyond it, the mean over all.
+        reference_beyond: the same two of the reference.
+    """
+
+    edges: np.ndarray
+    reference: np.ndarray
+    current: np.ndarray
+    scale: float
+    beyond: np.ndarray
+    reference_beyond: np.ndarray
+
+    @property
+    def n(self) -> np.ndarray:
+        """Numbers in each window."""
+        total: np.ndarray = self.current.sum(axis=1)
+        return total
+
+    @property
+    def effective(self) -> np.ndarray:
+        """n m / (n + m) of each window: what two samples weigh together."""
+        n, m = self.reference.sum(), self.n
+        weight: np.ndarray = n * m / (n + m)
+        return weight
+
+    def distributions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cumulative shares of the reference and of each window: below edge 0, up to edge 0, below edge 1, ..."""
+        ours = self.reference.cumsum()[:-1] / self.reference.sum()
+        theirs = self.current.cumsum(axis=1)[:, :-1] / self.n[:, None]
+        return ours, theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """Counts of the same categories (or bins of numbers) of one column: K of the reference, W by K of the windows."""
+
+    labels: tuple[str, ...]
+    reference: np.ndarray
+    current: np.ndarray
+
+    @property
+    def effective(self) -> np.ndarray:
+        """n m / (n + m) of each window."""
+        n, m = self.reference.sum(), self.current.sum(axis=1)
+        weight: np.ndarray = n * m / (n + m)
+        return weight
+
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of the reference and of each window."""
+        return self.reference / self.reference.sum(), self.current / self.current.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One column: the reference's profile, and of each window how many rows, missing values, and the rest's counts.
+
+    ``counts`` has a row a window: 2k + 1 cells of numbers, or the named values and behind them the others.
+    """
+
+    reference: ColumnProfile
+    rows: np.ndarray
+    missing: np.ndarray
+    counts: np.ndarray
+    beyond: np.ndarray
+    stds: np.ndarray
+    means: np.ndarray
+
+    @property
+    def n(self) -> np.ndarray:
+        """Values in each window."""
+        found: np.ndarray = self.rows - self.missing
+        return found
+
+    def pick(self, windows: np.ndarray) -> Stack:
+        """Some of the windows."""
+        own = (self.rows, self.missing, self.counts, self.beyond, self.stds, self.means)
+        return Stack(self.reference, *(part[windows] for part in own))
+
+    def numbers(self) -> Numbers:
+        """The column as numbers."""
+        import numpy as np
+
+        shape = self.reference.shape
+        assert isinstance(shape, NumberShape)
+        counts = np.frombuffer(shape.counts, dtype=np.float64)
+        n = max(1.0, counts.sum())
+        scale = shape.std if shape.std > 0 else self._spread(shape, n)
+        beyond = self.beyond / np.maximum(1, self.n)[:, None]
+        edges = np.frombuffer(shape.edges, dtype=np.float64)
+        return Numbers(edges, counts, self.counts, scale, beyond, np.array([shape.below, shape.above]) / n)
+
+    def _spread(self, shape: NumberShape, n: float) -> float:
+        """A scale where the reference is constant: the standard deviation of both together."""
+        import numpy as np
+
+        m = self.n
+        share = n * m / np.maximum(1, n + m) ** 2
+        between = share * (self.means - shape.mean) ** 2 + m / np.maximum(1, n + m) * self.stds**2
+        return float(np.sqrt(np.nanmax(between, initial=0.0))) or 1.0
+
+    def categories(self) -> Categories:
+        """The column as categories, rare ones together in the last."""
+        import numpy as np
+
+        shape = self.reference.shape
+        assert isinstance(shape, CategoryShape)
+        counts = np.array([*shape.counts, shape.other], dtype=np.float64)
+        return Categories((*shape.values, OTHER), counts, self.counts)
+
+    def bins(self) -> Categories:
+        """Numbers as up to ten bins, each with about the same share of the reference."""
+        import numpy as np
+
+        numbers = self.numbers()
+        fewest = float(min(numbers.reference.sum(), numbers.n.min(initial=np.inf)))
+        most = int(max(2, min(MOST_BINS, fewest // FEWEST_EXPECTED)))
+        cells = numbers.reference.cumsum() / numbers.reference.sum()
+        group = np.minimum((cells - numbers.reference / numbers.reference.sum() / 2) * most, most - 1).astype(int)
+        # An atom is not torn apart, and the cells round it belong to the bin of their middle: groups only ascend.
+        _, group = np.unique(np.maximum.accumulate(group), return_inverse=True)
+        width = int(group.max()) + 1
+        ours = np.bincount(group, numbers.reference, width)
+        theirs = np.stack([np.bincount(group, row, width) for row in numbers.current])
+        return Categories(tuple(_labels(numbers.edges, group, self.reference.kind)), ours, theirs)
+
+
+def _labels(edges: np.ndarray, group: np.ndarray, kind: Kind) -> list[str]:
+    """What each bin holds: cell 2j lies below edge j, cell 2j + 1 is that edge."""
+    import numpy as np
+
+    last = len(group) - 1
+    ends = [(int(cells[0]), int(cells[-1])) for cells in (np.flatnonzero(group == g) for g in np.unique(group))]
+    return [_label(edges, low, high, last, kind) for low, high in ends]
+
+
+def _label(edges: np.ndarray, low: int, high: int, last: int, kind: Kind) -> str:
+    """Words for the cells from ``low`` to ``high`` of those up to ``last``."""
+
+    def word(edge: int) -> str:
+        value = float(edges[edge])
+        return moment_words(value) if kind is Kind.TIME else f"{value:.6g}"
+
+    # An odd cell is an edge itself; an even one begins behind the edge before it and ends before the next.
+    left, right = (low - 1) // 2 if low % 2 == 0 else low // 2, high // 2
+    if low == 0:
+        return "any" if high == last else f"{'up to' if high % 2 else 'below'} {word(right)}"
+    if high == last:
+        return f"{'from' if low % 2 else 'above'} {word(left)}"
+    if low == high and low % 2:
+        return word(left)
+    return f"{'[' if low % 2 else '('}{word(left)}, {word(right)}{']' if high % 2 else ')'}"
+
+
+def stack_of(reference: ColumnProfile, windows: Sequence[ColumnProfile]) -> Stack:
+    """The stack of profiles that were counted on the reference's grid."""
+    import numpy as np
+
+    size = cells_of(reference)
+    counts = np.zeros((len(windows), size))
+    beyond = np.zeros((len(windows), 2))
+    stds, means = np.zeros(len(windows)), np.zeros(len(windows))
+    for place, one in enumerate(windows):
+        shape = one.shape
+        if isinstance(shape, NumberShape):
+            counts[place] = np.frombuffer(shape.counts, dtype=np.float64)
+            beyond[place] = shape.below, shape.above
+            stds[place], means[place] = shape.std, shape.mean
+        elif isinstance(shape, CategoryShape):
+            counts[place] = [*shape.counts, shape.other]
+    rows = np.array([one.rows for one in windows], dtype=np.int64)
+    missing = np.array([one.missing for one in windows], dtype=np.int64)
+    return Stack(reference, rows, missing, counts, beyond, stds, means)
+
+
+def cells_of(column: ColumnProfile) -> int:
+    """How many counts a window of this column has."""
+    shape = column.shape
+    if isinstance(shape, NumberShape):
+        return len(shape.counts)
+    return len(shape.values) + 1 if isinstance(shape, CategoryShape) else 0

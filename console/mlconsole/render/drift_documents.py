@@ -1,0 +1,67 @@
+"""Drift, checks and monitors as JSON documents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from mlconsole.domain.drift import Bin, ColumnResult, DriftReport, SchemaFinding
+
+Document = dict[str, Any]
+
+
+def document(result: object) -> Document | None:
+    """The document of a result about drift; None for any other."""
+    if isinstance(result, DriftReport):
+        kind = "monitor_check" if result.monitor else "drift"
+        return {"kind": kind, **report_document(result)}
+    return None
+
+
+def item(thing: object) -> Document | None:
+    """An element of a list about drift; None for any other."""
+    return report_document(thing) if isinstance(thing, DriftReport) else None
+
+
+def report_document(report: DriftReport) -> Document:
+    """A comparison, with the field names that scripts rely on."""
+    verdicts = Counter(result.verdict.value for result in report.columns)
+    return {
+        **({"monitor": report.monitor, "window": report.window} if report.monitor else {}),
+        "reference": report.reference,
+        "current": report.current,
+        "verdict": report.verdict.value,
+        "rows": report.rows,
+        "rows_reference": report.rows_reference,
+        "level": report.level,
+        "verdicts": dict(sorted(verdicts.items())),
+        "columns": [result_document(result) for result in report.columns],
+        "schema": [_schema(finding) for finding in report.schema],
+        "notes": list(report.notes),
+    }
+
+
+def result_document(result: ColumnResult) -> Document:
+    """What one test says of one column."""
+    return {
+        "column": result.column,
+        "test": result.test,
+        "effect": result.effect,
+        "p_value": result.p_value,
+        "verdict": result.verdict.value,
+        "n_reference": result.n_reference,
+        "n_current": result.n_current,
+        "floor": result.floor,
+        "q_value": result.q_value,
+        "worst": None if result.worst is None else _bin(result.worst),
+        "note": result.note,
+        "slice": result.slice,
+    }
+
+
+def _bin(worst: Bin) -> Document:
+    return {"label": worst.label, "reference": worst.reference, "current": worst.current}
+
+
+def _schema(finding: SchemaFinding) -> Document:
+    return {"column": finding.column, "level": finding.level, "message": finding.message}

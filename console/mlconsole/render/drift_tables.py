@@ -1,0 +1,79 @@
+"""Drift, checks and monitors as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mlconsole.domain.drift import ColumnResult, DriftReport, TestDefinition, Verdict
+from mlconsole.render import numbers
+from mlconsole.render.sanitise import clean
+from mlconsole.render.tables import table
+
+MOST_LINES = 200
+WORDS = {
+    Verdict.OK: "✔ ok",
+    Verdict.DRIFT: "▲ drift",
+    Verdict.INSUFFICIENT: "? insufficient",
+    Verdict.SCHEMA: "✖ schema",
+}
+ORDER = (Verdict.DRIFT, Verdict.SCHEMA, Verdict.INSUFFICIENT, Verdict.OK)
+
+
+def lines(result: object, now: datetime) -> list[str] | None:
+    """The lines of a result about drift; None for any other."""
+    if isinstance(result, DriftReport):
+        return _report(result)
+    return None
+
+
+def listing(items: Sequence[object], now: datetime) -> list[str] | None:
+    """The lines of a list about drift; None for any other."""
+    if isinstance(items[0], TestDefinition):
+        return [line for one in items if isinstance(one, TestDefinition) for line in _definition(one)][1:]
+    return None
+
+
+def _report(report: DriftReport) -> list[str]:
+    drifted = sum(one.verdict is Verdict.DRIFT for one in report.columns)
+    of = f"  {drifted} of {len(report.columns)} drifted" if drifted else ""
+    head = f"{WORDS[report.verdict]}  {report.rows:,} rows against {report.rows_reference:,}{of}"
+    if report.monitor:
+        head = f"{clean(report.monitor)}  {clean(report.window)}  {head}"
+    out = [head, *(f"  {clean(f.column)}: {clean(f.message, 300)}  ({f.level})" for f in report.schema)]
+    out += [f"  {clean(note, 300)}" for note in report.notes]
+    found = sorted(report.columns, key=lambda one: (ORDER.index(one.verdict), -one.weight))
+    has_slices = any(one.slice for one in found)
+    titles = ("COLUMN", "TEST", "EFFECT", "FLOOR", "P", "P ADJUSTED", "VERDICT", "ROWS", "MOVED MOST")
+    rows = [_row(one, has_slices) for one in found[:MOST_LINES]]
+    right = {place + has_slices for place in (2, 3, 4, 5, 7)}
+    out += ["", *table(("SLICE", *titles) if has_slices else titles, rows, right)]
+    more = len(found) - MOST_LINES
+    return out + ([f"... and {more:,} more: --json has all"] if more > 0 else [])
+
+
+def _row(one: ColumnResult, has_slices: bool) -> tuple[str, ...]:
+    chance = [f"{value:.2g}" if value is not None else "" for value in (one.p_value, one.q_value)]
+    floor = numbers.number(one.floor) if one.floor else ""
+    own = (one.column, one.test, numbers.number(one.effect), floor, *chance, WORDS[one.verdict])
+    row = (*own, f"{one.n_current:,}", moved(one) or one.note)
+    return (one.slice, *row) if has_slices else row
+
+
+def moved(one: ColumnResult) -> str:
+    """The bin or category that moved most, in words."""
+    worst = one.worst
+    if worst is None or worst.reference == worst.current:
+        return ""
+    return f"{clean(worst.label, 30)}: {worst.reference:.1%} -> {worst.current:.1%}"
+
+
+def _definition(one: TestDefinition) -> list[str]:
+    pairs = [
+        ("takes", one.applies),
+        ("effect", f"{one.unit}; floor {one.floor:g}"),
+        ("is", one.definition),
+        ("p", one.p_value),
+        ("source", one.source),
+    ]
+    return ["", f"{one.name}  {one.summary}", *(f"  {title:7} {text}" for title, text in pairs)]
