@@ -41,6 +41,7 @@ ACTIONS: dict[str, str] = {
     "dataset show": "dataset:SHOW",
     "dataset verify": "dataset:VERIFY",
     "dataset diff": "dataset:DIFF",
+    "dataset check": "check:CHECK",
     "model register": "model:REGISTER",
     "model alias": "model:ALIAS",
     "model list": "model:LIST",

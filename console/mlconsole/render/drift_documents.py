@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from mlconsole.domain.drift import Bin, ColumnResult, DriftReport, SchemaFinding
+from mlconsole.domain.drift import Bin, CheckFinding, CheckReport, ColumnResult, DriftReport, SchemaFinding
 
 Document = dict[str, Any]
 
@@ -15,6 +15,8 @@ def document(result: object) -> Document | None:
     if isinstance(result, DriftReport):
         kind = "monitor_check" if result.monitor else "drift"
         return {"kind": kind, **report_document(result)}
+    if isinstance(result, CheckReport):
+        return {"kind": "check", **check_document(result)}
     return None
 
 
@@ -65,3 +67,30 @@ def _bin(worst: Bin) -> Document:
 
 def _schema(finding: SchemaFinding) -> Document:
     return {"column": finding.column, "level": finding.level, "message": finding.message}
+
+
+def check_document(report: CheckReport) -> Document:
+    """A check of data: ``verdict`` is ok or failed."""
+    failures = [finding for finding in report.findings if finding.level == "failure"]
+    return {
+        "source": report.source,
+        "verdict": "failed" if failures else "ok",
+        "rows": report.rows,
+        "files": report.files,
+        "expectations": report.expectations,
+        "failed": len(failures),
+        "findings": [_finding(finding) for finding in report.findings],
+        "suppressed": list(report.suppressed),
+    }
+
+
+def _finding(finding: CheckFinding) -> Document:
+    return {
+        "check": finding.check,
+        "column": finding.column,
+        "level": finding.level,
+        "message": finding.message,
+        "count": finding.count,
+        "expected": finding.expected,
+        "found": finding.found,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from mlconsole.domain.drift import ColumnResult, DriftReport, TestDefinition, Verdict
+from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, TestDefinition, Verdict
 from mlconsole.render import numbers
 from mlconsole.render.sanitise import clean
 from mlconsole.render.tables import table
@@ -24,6 +24,8 @@ def lines(result: object, now: datetime) -> list[str] | None:
     """The lines of a result about drift; None for any other."""
     if isinstance(result, DriftReport):
         return _report(result)
+    if isinstance(result, CheckReport):
+        return _check(result)
     return None
 
 
@@ -66,6 +68,24 @@ def moved(one: ColumnResult) -> str:
     if worst is None or worst.reference == worst.current:
         return ""
     return f"{clean(worst.label, 30)}: {worst.reference:.1%} -> {worst.current:.1%}"
+
+
+def _check(report: CheckReport) -> list[str]:
+    failed = [one for one in report.findings if one.level == "failure"]
+    told = [one for one in report.findings if one.level != "ok"]
+    held = len(report.findings) - len(told)
+    head = f"{'✖ failed' if failed else '✔ ok'}  {report.rows:,} rows in {report.files:,} files"
+    out = [f"{head}  {len(failed)} failed, {held} hold" if failed else f"{head}  {held} checks hold"]
+    if told:
+        words = {"failure": "✖ failure", "note": "· note"}
+        rows = [
+            (words[one.level], one.column, one.check, f"{one.count:,}" if one.count else "", one.message)
+            for one in told
+        ]
+        out += ["", *table(("LEVEL", "COLUMN", "CHECK", "COUNT", "FOUND"), rows[:MOST_LINES], {3})]
+    if report.suppressed:
+        out += ["", f"Not tested for drift because of this: {clean(', '.join(report.suppressed), 500)}"]
+    return out
 
 
 def _definition(one: TestDefinition) -> list[str]:

@@ -1,0 +1,98 @@
+"""Checking data before it is believed: against expectations, or against what can be said without any."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import TYPE_CHECKING
+
+from mlconsole.actions.base import Action, param
+from mlconsole.actions.context import Context
+from mlconsole.actions.files import write_text
+from mlconsole.domain.drift import CheckReport
+from mlconsole.domain.expectations import Expectations
+from mlconsole.domain.plans import Effect
+
+if TYPE_CHECKING:
+    from mlconsole.drift.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class CheckParams:
+    """What is checked, against what."""
+
+    data: str = param(help="a file, a folder, a pattern in quotes, or a dataset", positional=True, metavar="PATH|NAME")
+    expect: str | None = param(None, help="expectations to check against", metavar="FILE.toml")
+    infer: str | None = param(None, help="write what this data looks like as expectations", metavar="FILE.toml")
+
+
+def check_data(ctx: Context, params: CheckParams) -> CheckReport:
+    """What is wrong with data. A failure is told to policies where there is a catalog that can be written.
+
+    Raises:
+        UsageError: there is no such data, or the expectations are none.
+        ActionFailed: it cannot be read.
+    """
+    from mlconsole.actions.tables import table_named  # 5 ms, and polars: for data
+    from mlconsole.drift import expectations
+
+    expected = expectations.read(params.expect) if params.expect else Expectations()
+    table, digest = table_named(ctx, params.data)
+    report = report_of(table, expected, ctx.clock().timestamp())
+    if params.infer:
+        _infer(ctx, params.infer, table)
+    if report.failed:
+        _tell(ctx, report, digest)
+    return report
+
+
+def report_of(table: Table, expected: Expectations, now_s: float) -> CheckReport:
+    """What a table looks like against expectations."""
+    from mlconsole.drift import checks
+    from mlconsole.drift.profile import Tally
+
+    wanted = checks.kinds_for(table, expected)
+    tally = Tally(checks.grid_for(wanted, expected))
+    for piece in wanted.pieces():
+        tally.add(piece)
+    age = now_s - max(file.mtime for file in table.files)
+    found = tuple(checks.check(table, expected, tally, age))
+    return CheckReport(table.source, tally.rows, len(table.files), found, expected.source, checks.suppressed(found))
+
+
+def _infer(ctx: Context, path: str, table: Table) -> None:
+    from mlconsole.drift import expectations
+    from mlconsole.drift.grid import grid_of, survey
+    from mlconsole.drift.profile import profile
+
+    found = survey(table)
+    seen = profile(table, grid_of([found], is_stored=True, named=table.kinds), found.pieces)
+    formats = tuple(dict.fromkeys(file.format for file in table.files))
+    write_text(path, expectations.written(expectations.inferred(seen, formats, path)))
+    ctx.say(f'Wrote what the data looks like to "{path}". Edit it, then: --expect {path}')
+
+
+def _tell(ctx: Context, report: CheckReport, digest: str) -> None:
+    if ctx.settings.read_only or not ctx.has_catalog:
+        return
+    from mlconsole.catalog.event_stream import emit
+
+    failures = [finding for finding in report.findings if finding.level == "failure"]
+    first = f"{failures[0].column}: {failures[0].message}".removeprefix(": ")
+    path = report.source if digest else os.path.abspath(report.source)
+    data = {"dataset": digest and report.source, "path": path, "failed": len(failures), "first": first}
+
+    def tell(db: Connection) -> None:
+        emit(db, "check.failed", f"check:{report.source}", data, ctx.clock())
+
+    ctx.write(tell)
+
+
+CHECK = Action(
+    "dataset check",
+    "Check data: files, schema, missing and invalid values, ranges",
+    CheckParams,
+    Effect.READ,
+    check_data,
+)
