@@ -15,7 +15,7 @@ from mlconsole.config import Settings
 if TYPE_CHECKING:
     from mlconsole.catalog import audit as audit_log
     from mlconsole.domain.gpu import GpuSnapshot
-    from mlconsole.plugin_api import Backend
+    from mlconsole.plugin_api import Backend, Target
 
 GPU_LOOK_S = 10.0
 T = TypeVar("T")
@@ -31,6 +31,13 @@ def load_backend(name: str) -> Backend:
     from mlconsole import backends  # 8 ms, for commands that need one
 
     return backends.one(name)
+
+
+def load_target(name: str) -> Target:
+    """The installed target of that name; see :func:`mlconsole.targets.one`."""
+    from mlconsole import targets  # 8 ms, for commands that deploy
+
+    return targets.one(name)
 
 
 def look_at_gpus(host: str) -> GpuSnapshot:
@@ -67,6 +74,7 @@ class Context:
         clock: gives the present moment, UTC.
         backend: loads a backend by name.
         gpus: looks at the GPUs of this machine, by its host's name.
+        target: loads a target by name.
         say: tells the person something that is not data.
         cancelled: set when the person no longer wants the answer.
         journal: the audit row of the action under way, None outside one.
@@ -83,6 +91,7 @@ class Context:
         journal: Journal | None = None,
         session: Context | None = None,
         gpus: Callable[[str], GpuSnapshot] = look_at_gpus,
+        target: Callable[[str], Target] = load_target,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -92,6 +101,7 @@ class Context:
         self.journal = journal
         self.session = session
         self.gpus = gpus
+        self.target = target
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -110,16 +120,18 @@ class Context:
 
     def on(self, settings: Settings) -> Context:
         """A session like this one with other settings; its catalog is its own to close."""
-        return Context(settings, self.clock, self.backend, self.say, self.cancelled, gpus=self.gpus)
+        return Context(settings, self.clock, self.backend, self.say, self.cancelled, gpus=self.gpus, target=self.target)
 
     def for_action(self, journal: Journal) -> Context:
         """The same session with an audit row of its own; the catalog is shared."""
-        return Context(self.settings, self.clock, self.backend, self.say, self.cancelled, journal, self, self.gpus)
+        return Context(
+            self.settings, self.clock, self.backend, self.say, self.cancelled, journal, self, self.gpus, self.target
+        )
 
     def beside(self, cancelled: threading.Event | None = None) -> Context:
         """A session on the same catalog for somebody who works next to the person, who may have an end of its own."""
         cancelled = cancelled or self.cancelled
-        return Context(self.settings, self.clock, self.backend, self.say, cancelled, session=self, gpus=self.gpus)
+        return Context(self.settings, self.clock, self.backend, self.say, cancelled, None, self, self.gpus, self.target)
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Change the catalog in one transaction; the first one of an action carries its audit row."""

@@ -27,10 +27,10 @@ def refresh(ctx: Context) -> None:
 def follow_up(ctx: Context, began: datetime) -> None:
     """Do what the look at the live runs, which began at that moment, has made due.
 
-    Ended runs that left something behind are looked at, pending teardowns are tried again, and this machine's time is
-    charged.
+    Ended runs that left something behind are looked at, pending teardowns are tried again, rollouts are carried on,
+    and this machine's time is charged.
     """
-    due = ctx.catalog.due(began, ctx.settings.host, is_priced=ctx.settings.machine is not None)
+    due = ctx.catalog.due(began, ctx.settings.host, ctx.settings.user, is_priced=ctx.settings.machine is not None)
     if due.endings or due.teardowns:
         from mlconsole.actions import endings  # 8 ms, where something is left to be done
 
@@ -38,6 +38,10 @@ def follow_up(ctx: Context, began: datetime) -> None:
             endings.retry_teardowns(ctx)
         if due.endings:
             endings.look_after_ends(ctx)
+    if due.rollouts:
+        from mlconsole.actions.rollouts import carry_on_due  # 15 ms, where something is under way or was not looked at
+
+        carry_on_due(ctx)
     if due.ledger:
         from mlconsole.actions.settling import settle_now  # 9 ms, once an hour or when a run has ended
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.audit import Audit
     from mlconsole.catalog.datasets import Datasets
     from mlconsole.catalog.due import Due
+    from mlconsole.catalog.environments import Environments
     from mlconsole.catalog.event_stream import Events
     from mlconsole.catalog.leases import Leases
     from mlconsole.catalog.ledger import Ledger
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mlconsole.catalog.metrics import Metrics
     from mlconsole.catalog.models import Models
     from mlconsole.catalog.prices import Prices
+    from mlconsole.catalog.releases import Releases
+    from mlconsole.catalog.rollouts import Rollouts
     from mlconsole.catalog.runs import Runs
     from mlconsole.catalog.search import Search
     from mlconsole.catalog.teardowns import Teardowns
@@ -149,11 +152,32 @@ class Catalog:
 
         return Teardowns(self.store)
 
-    def due(self, now: datetime, host: str, *, is_priced: bool) -> Due:
+    @cached_property
+    def releases(self) -> Releases:
+        """What goes together."""
+        from mlconsole.catalog.releases import Releases
+
+        return Releases(self.store)
+
+    @cached_property
+    def environments(self) -> Environments:
+        """The slots that releases are live in."""
+        from mlconsole.catalog.environments import Environments
+
+        return Environments(self.store)
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        """The journal of every move."""
+        from mlconsole.catalog.rollouts import Rollouts
+
+        return Rollouts(self.store)
+
+    def due(self, now: datetime, host: str, user: str, *, is_priced: bool) -> Due:
         """What waits to be done after a look at the live runs."""
         from mlconsole.catalog.due import due
 
-        return due(self.store, now, host, is_priced=is_priced)
+        return due(self.store, now, host, user, is_priced=is_priced)
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Run ``change`` in one immediate transaction; see :meth:`Store.write`.

@@ -19,7 +19,11 @@ SELECT EXISTS (SELECT 1 FROM machine
        EXISTS (SELECT 1 FROM teardown WHERE state = 'pending'),
        EXISTS (SELECT 1 FROM finaliser JOIN run ON run.n = finaliser.run
                WHERE finaliser.state != 'done' AND run.state = 'ended'),
-       EXISTS (SELECT 1 FROM run WHERE cleanup != '')
+       EXISTS (SELECT 1 FROM run WHERE cleanup != ''),
+       EXISTS (SELECT 1 FROM rollout JOIN environment ON environment.n = rollout.environment
+               WHERE rollout.is_over = 0 AND rollout.next_us <= :now AND rollout.asked_by = :user
+                     AND environment.host = :host)
+       OR EXISTS (SELECT 1 FROM environment WHERE host = :host AND generation > 0 AND next_look_us <= :now)
 """
 
 
@@ -27,19 +31,23 @@ ANY_HARD = "SELECT EXISTS (SELECT 1 FROM budget WHERE is_hard)"
 
 
 class Due(NamedTuple):
-    """What waits: the ledger of this machine, teardowns that nobody has seen done, ends that something is left of."""
+    """What waits: the ledger of this machine, teardowns that nobody has seen done, ends that something is left of,
+    rollouts to be carried on and environments to be looked at.
+    """
 
     ledger: bool
     teardowns: bool
     endings: bool
+    rollouts: bool
 
 
-def due(store: Store, now: datetime, host: str, *, is_priced: bool) -> Due:
+def due(store: Store, now: datetime, host: str, user: str, *, is_priced: bool) -> Due:
     """What waits now; ``is_priced`` says that the settings name a price for this machine."""
-    values = {"host": storable(host), "now": to_us(now), "long_ago": to_us(now) - SETTLE_AFTER_US}
+    values: dict[str, object] = {"host": storable(host), "user": storable(user)}
+    values |= {"now": to_us(now), "long_ago": to_us(now) - SETTLE_AFTER_US}
     (row,) = store.read(SELECT_DUE, {**values, "is_priced": int(is_priced)})
-    ledger, teardowns, finalisers, leftovers = (bool(value) for value in row)
-    return Due(ledger, teardowns, finalisers or leftovers)
+    ledger, teardowns, finalisers, leftovers, rollouts = (bool(value) for value in row)
+    return Due(ledger, teardowns, finalisers or leftovers, rollouts)
 
 
 def any_hard_budget(store: Store) -> bool:

@@ -244,7 +244,13 @@ def _alerts(db: Database) -> None:
     _script(db, ALERTS)
 
 
-MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events, _alerts)
+def _releases(db: Database) -> None:
+    from mlconsole.catalog.release_schema import RELEASES  # Read only where there is something to migrate.
+
+    _script(db, RELEASES)
+
+
+MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events, _alerts, _releases)
 VERSION = len(MIGRATIONS)
 
 

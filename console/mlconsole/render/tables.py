@@ -15,7 +15,7 @@ from mlconsole.render.states import mark_of
 CELL_LIMIT = 60
 ELSEWHERE = tuple(
     f"mlconsole.render.{noun}"
-    for noun in ("run", "action", "money", "gpu", "dataset", "model", "lineage", "watch", "drift")
+    for noun in ("run", "action", "money", "gpu", "dataset", "model", "lineage", "watch", "drift", "release")
 )
 """Where the lines of everything else are, loaded one after the other until one knows the thing: 1 to 2 ms each."""
 EMPTY = {
@@ -26,6 +26,9 @@ EMPTY = {
     "gpu_history": "No GPU has a past yet. It is kept while the console runs, or: mlconsole gpu list --watch",
     "dataset": "No datasets yet. Add one: mlconsole dataset add PATH --name NAME",
     "model": "No models yet. Register one: mlconsole model register RUN --name NAME",
+    "release": "No releases yet. Make one: mlconsole release create --model NAME@VERSION",
+    "environment": "No environments yet. Make one: mlconsole env create NAME --target directory:/PATH",
+    "move": "Nothing was ever live here. Roll out: mlconsole env rollout ENV RELEASE",
     "file": "Every file is as it was.",
     "alert": "Nothing fires. What is over: mlconsole alert list --all",
     "budget": "No budgets yet. Set one: mlconsole budget set NAME --usd 500 --per month",
