@@ -26,6 +26,13 @@ SELECT_RUN = "SELECT 'run:' || id, name, created_us FROM run WHERE n = :run"
 SELECT_KEY = "SELECT n, kind, key, label, at_us FROM node WHERE key = :word"
 SELECT_PREFIX = "SELECT n, kind, key, label, at_us FROM node WHERE key >= :word AND key < :after LIMIT 3"
 SELECT_LABEL = "SELECT n, kind, key, label, at_us FROM node WHERE label = :word ORDER BY n DESC LIMIT 3"
+SELECT_NEWEST = """
+SELECT n, kind, key, label, at_us
+FROM node
+WHERE key >= :word AND key < :after AND kind = 'deployment'
+ORDER BY n DESC
+LIMIT 1
+"""
 SELECT_NODES = """
 SELECT node.n, node.kind, node.key, node.label, node.at_us
 FROM json_each(:numbers) AS wanted
@@ -206,6 +213,12 @@ class LineageGraph:
             keys = ", ".join(str(row[2])[:40] for row in rows[:3])
             raise AmbiguousName(f'"{word}" fits several things: {keys}.', "Give more of the key.")
         return _node(rows[0])
+
+    def newest_deployment(self, environment: str) -> Node | None:
+        """The last deployment of an environment; None where there was none."""
+        begin = f"deployment:{storable(environment)}:"
+        rows = self._store.read(SELECT_NEWEST, {"word": begin, "after": begin + LAST_CHARACTER})
+        return _node(rows[0]) if rows else None
 
     def closure(
         self,

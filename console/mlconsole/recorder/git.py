@@ -80,6 +80,10 @@ class Repository:
         """The changes of tracked files since the commit, as a patch that git can apply."""
         return self._ask(_DIFF, LARGEST_DIFF)
 
+    def between(self, before: str, after: str) -> Answer:
+        """The changes from one commit to another, as a patch without surrounding lines."""
+        return self._ask((*_DIFF[:1], "--unified=0", *_DIFF[3:], before, after, "--"), LARGEST_DIFF)
+
     def _lines(self, *arguments: str) -> list[str]:
         return self._ask(arguments, _LARGEST_ANSWER).data.decode("utf-8", "surrogateescape").splitlines()
 

@@ -15,7 +15,19 @@ from mlconsole.render.states import mark_of
 CELL_LIMIT = 60
 ELSEWHERE = tuple(
     f"mlconsole.render.{noun}"
-    for noun in ("run", "action", "money", "gpu", "dataset", "model", "lineage", "watch", "drift", "release")
+    for noun in (
+        "run",
+        "action",
+        "money",
+        "gpu",
+        "dataset",
+        "model",
+        "lineage",
+        "watch",
+        "drift",
+        "release",
+        "reproduce",
+    )
 )
 """Where the lines of everything else are, loaded one after the other until one knows the thing: 1 to 2 ms each."""
 EMPTY = {
