@@ -34,7 +34,11 @@ Handler = Callable[[sqlite3.Connection, int, int, Event, datetime], None]
 LARGEST = (1 << 63) - 1
 OUTCOMES = ("succeeded", "cancelled", "failed")
 SELECT_RUN = "SELECT n FROM run WHERE id = :id"
-SELECT_STATE = "SELECT state, token IS NOT NULL, name_given, experiment_given FROM run WHERE n = :n"
+SELECT_STATE = """
+SELECT run.state, run.token IS NOT NULL, run.name_given, run.experiment_given, run.name, experiment.name, run.command
+FROM run JOIN experiment ON experiment.n = run.experiment
+WHERE run.n = :n
+"""
 OPEN_WRITER = "UPDATE writer SET rank = :rank, pid = :pid, outcome = NULL, ended_us = NULL WHERE n = :n"
 START_WRITER = "UPDATE writer SET is_main = 1 WHERE n = :n"
 END_WRITER = """
@@ -86,14 +90,16 @@ def _open(db: sqlite3.Connection, run: int, writer: int, event: Event, now: date
 
 def _start(db: sqlite3.Connection, run: int, writer: int, event: Event, now: datetime) -> None:
     db.execute(START_WRITER, {"n": writer})
-    state, launched, name_given, experiment_given = db.execute(SELECT_STATE, {"n": run}).fetchone()
+    row = db.execute(SELECT_STATE, {"n": run}).fetchone()
+    state, launched, name_given, experiment_given, name, experiment, command = row
+    # What the run was added with a moment ago is not written again.
     columns: dict[str, object] = {}
-    if event.get("name") and not name_given:
+    if event.get("name") and not name_given and storable(_text(event["name"])) != name:
         columns["name"] = _text(event["name"])
-    if event.get("experiment") and not experiment_given:
+    if event.get("experiment") and not experiment_given and storable(_text(event["experiment"])) != experiment:
         columns["experiment"] = experiment_number(db, _text(event["experiment"]), now)
-    if not launched and event.get("command"):
-        columns["command"] = json.dumps(_words(event["command"]))
+    if not launched and event.get("command") and (words := json.dumps(_words(event["command"]))) != command:
+        columns["command"] = words
     if not launched and state == State.ENDED.value:
         columns |= {"state": State.RUNNING.value, "outcome": None, "exit_code": None, "reason": "", "ended_us": None}
         note_change(db, run, moment_of(event.get("t"), now), State.RUNNING, None, "another process resumed it")

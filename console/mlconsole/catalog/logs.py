@@ -55,9 +55,10 @@ def read_pieces(store: Store, runs: Path, marker: Marker, gone: str | None) -> I
     rows = store.read(SELECT_OFFSET, {"run": marker.run, "name": marker.writer})
     offset, schemas = (rows[0][0], rows[0][1]) if rows else (0, "{}")
     reader = Reader({int(number): keys for number, keys in json.loads(schemas).items()})
-    wanted = PIECE_BYTES
-    with open(f"{runs}/{marker.run}/log/{marker.writer}", "rb") as file:
+    with open(f"{runs}/{marker.run}/log/{marker.writer}", "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
+        # A byte more than there is tells the end; memory for a whole piece would cost more than reading a short log.
+        wanted = piece = min(PIECE_BYTES, max(0, status.st_size - offset) + 1)
         while True:
             file.seek(offset)
             data = file.read(wanted)
@@ -78,7 +79,7 @@ def read_pieces(store: Store, runs: Path, marker: Marker, gone: str | None) -> I
             )
             if at_end:
                 return
-            wanted = PIECE_BYTES
+            wanted = piece
             offset += batch.consumed
 
 

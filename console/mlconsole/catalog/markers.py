@@ -34,7 +34,8 @@ def read_markers(live: Path) -> list[Marker]:
 
 def _read(path: Path) -> Marker | None:
     try:
-        data = json.loads(path.read_bytes())
+        with open(path, "rb", buffering=0) as file:
+            data = json.loads(file.read())
         run, writer = str(data["run"]), str(data["writer"])
         if not (is_plain_name(run) and is_plain_name(writer)):
             return None
@@ -89,7 +90,8 @@ class Liveness:
 
     def _text(self, name: str) -> str:
         try:
-            return (self._proc / name).read_text(errors="replace").strip()
+            with open(f"{self._proc}/{name}", "rb", buffering=0) as file:
+                return file.read().decode(errors="replace").strip()
         except OSError:
             return ""
 
