@@ -10,11 +10,51 @@ ID_LENGTH = 12
 
 
 def home(environ: Mapping[str, str] | None = None) -> str:
-    """The catalog's directory: ``MLCONSOLE_HOME``, else the user's data directory."""
+    """The catalog's directory: ``MLCONSOLE_HOME``, else the settings file's, else the user's data directory."""
     env = os.environ if environ is None else environ
     data = env.get("XDG_DATA_HOME") or "~/.local/share"
-    chosen = env.get("MLCONSOLE_HOME") or os.path.join(data, "mlconsole")
+    chosen = env.get("MLCONSOLE_HOME") or _home_of_settings(env) or os.path.join(data, "mlconsole")
     return os.path.abspath(os.path.expanduser(chosen))
+
+
+def _home_of_settings(env: Mapping[str, str]) -> str:
+    """The settings file's ``home``; empty where it says none that can be read: a training is never stopped by it."""
+    folder = env.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    try:
+        with open(env.get("MLCONSOLE_CONFIG") or os.path.join(folder, "mlconsole", "config.toml"), "rb") as file:
+            text = file.read().decode("utf-8")
+    except (OSError, ValueError):
+        return ""
+    try:
+        from tomllib import loads  # 4 ms, where there is a settings file; from Python 3.11 on
+    except ImportError:
+        return home_in(text)
+    try:
+        found = loads(text).get("home", "")
+    except (ValueError, RecursionError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def home_in(text: str) -> str:
+    """The ``home`` of a settings file for a Python that cannot read TOML: a string on a line of its own, or empty.
+
+    Escapes are JSON's, which TOML's basic strings share but for ``\\U`` and ``\\e`` (TOML 1.0, "String").
+    """
+    import json
+    import re
+
+    top = re.split(r"(?m)^[ \t]*\[", text, maxsplit=1)[0]
+    found = re.search(
+        r"""(?m)^[ \t]*(?:home|"home"|'home')[ \t]*=[ \t]*("(?:[^"\\\n]|\\.)+"|'[^'\n]+')[ \t]*(?:#.*)?\r?$""", top
+    )
+    if found is None:
+        return ""
+    literal = found.group(1)
+    try:
+        return literal[1:-1] if literal[0] == "'" else str(json.loads(literal))
+    except ValueError:
+        return ""
 
 
 def run_directory(home_directory: str, run_id: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from pathlib import Path
 
 import pytest
 from recorded import RUN_ID, Trainer
 
+from mlconsole import config
 from mlconsole.recorder import places
 
 
@@ -270,4 +272,40 @@ def test_ids_are_random_and_of_one_form() -> None:
     ],
 )
 def test_the_catalog_is_found_as_the_console_finds_it(environ: dict[str, str], expected: str) -> None:
-    assert places.home(environ) == expected
+    environ = {"MLCONSOLE_CONFIG": "/nonexistent", **environ}
+
+    assert places.home(environ) == expected == str(config.load(environ).home)
+
+
+@pytest.mark.parametrize("variable", ["MLCONSOLE_CONFIG", "XDG_CONFIG_HOME"])
+def test_a_script_logs_to_the_catalog_of_the_settings_file(tmp_path: Path, variable: str) -> None:
+    file = tmp_path / "mlconsole" / "config.toml"
+    file.parent.mkdir()
+    file.write_text('theme = "light"\nhome = "/lab/ours"  # for all of us\n')
+    environ = {variable: str(file if variable == "MLCONSOLE_CONFIG" else tmp_path), "XDG_DATA_HOME": "/x"}
+
+    assert places.home(environ) == "/lab/ours" == str(config.load(environ).home)
+    assert places.home({**environ, "MLCONSOLE_HOME": "/mine"}) == "/mine"
+
+
+@pytest.mark.parametrize("content", [b"home = ", b"home = 3", b"\xff\xfe", b"", b'[machine]\nhome = "/no"'])
+def test_a_settings_file_that_says_nothing_usable_stops_no_training(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(content)
+
+    assert places.home({"MLCONSOLE_CONFIG": str(file), "XDG_DATA_HOME": "/x"}) == "/x/mlconsole"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'home = "/lab"',
+        "theme='dark'\r\n  home   =  '/a b\\c'   # where\r\n",
+        '"home" = "/tab\\tquote\\"é\\u00e9"\n[machine]\nhome = "/other"',
+        '# home = "/no"\nhome = "~/lab#1"',
+        '[machine]\ninstance = "x"',
+        'homes = "/no"\nthe.home = "/no"',
+    ],
+)
+def test_a_python_without_toml_reads_the_same_home(text: str) -> None:
+    assert places.home_in(text) == tomllib.loads(text).get("home", "")
