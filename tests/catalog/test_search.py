@@ -212,6 +212,16 @@ def test_a_search_is_stopped_from_another_thread_and_writes_are_not(slow: Catalo
     assert slow.search.count(parse("state:ended"), NOW) == 60_000
 
 
+def test_interrupting_a_search_of_ones_own_leaves_those_of_others_alone(slow: Catalog) -> None:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(len(slow.search.all(parse("name~1 sort:name"), NOW))))
+    mine = slow.own_search()
+    thread.start()
+    while thread.is_alive():
+        mine.interrupt()
+    assert found == [mine.count(parse("name~1"), NOW)]
+
+
 @pytest.mark.parametrize(
     ("text", "index"),
     [

@@ -68,6 +68,12 @@ class Catalog:
 
         return Search(self.store, self._user)
 
+    def own_search(self) -> Search:
+        """A search for one who will interrupt it, which leaves those of others alone."""
+        from mlconsole.catalog.search import Search
+
+        return Search(self.store, self._user)
+
     @cached_property
     def metrics(self) -> Metrics:
         """The histories of metrics."""

@@ -64,6 +64,7 @@ class RunsSource:
 
     def __init__(self, catalog: Catalog, query: Query, clock: Callable[[], datetime], keys: Sequence[str]) -> None:
         self._catalog = catalog
+        self._search = catalog.own_search()
         self._query = query
         self._clock = clock
         self._columns = [column(key) for key in keys]
@@ -72,7 +73,7 @@ class RunsSource:
 
     def page(self, anchor: str | None, direction: Direction, limit: int) -> Sequence[Row]:
         """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
-        search = self._catalog.search
+        search = self._search
         if direction is Direction.FORWARD:
             first = [] if anchor is None else [self._number(anchor)]
             after = None if anchor is None else self._cursor(anchor)
@@ -89,13 +90,17 @@ class RunsSource:
 
     def count(self) -> int | None:
         """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
-        count = self._catalog.search.count(self._query, self._asked_at)
+        count = self._search.count(self._query, self._asked_at)
         self._catalog.store.let_go_of_memory()
         return count
 
     def locate(self, key: str) -> int | None:
         """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
-        return self._catalog.search.rank(self._query, self._asked_at, self._number(key))
+        return self._search.rank(self._query, self._asked_at, self._number(key))
+
+    def stop(self) -> None:
+        """See :class:`~mlconsole.tui.widgets.rows.Stoppable`."""
+        self._search.interrupt()
 
     def _number(self, key: str) -> int:
         try:
@@ -110,7 +115,7 @@ class RunsSource:
             return None
 
     def _cursor(self, key: str) -> Cursor:
-        cursor = self._catalog.search.cursor(self._query, self._asked_at, self._number(key))
+        cursor = self._search.cursor(self._query, self._asked_at, self._number(key))
         if cursor is None:
             raise LookupError(key)
         return cursor

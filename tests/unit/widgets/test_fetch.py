@@ -87,6 +87,17 @@ class Hanging(ListSource):
         return None
 
 
+class Interrupted(Hanging):
+    """Gives up when it is told to."""
+
+    def stop(self) -> None:
+        self.let_go.set()
+
+    def count(self) -> int | None:
+        super().count()
+        raise InterruptedError
+
+
 def taken(feed: Feed, deliveries: Queue[Delivery]) -> list[Delivery]:
     """Answers that are of the present source, until it owes none."""
     out = []
@@ -133,3 +144,26 @@ def test_an_exception_is_an_answer() -> None:
         found = taken(feed, deliveries)[0].answer
         assert isinstance(found, Exception)
         raise found
+
+
+def test_a_source_that_is_busy_is_stopped_when_another_one_is_asked() -> None:
+    old, deliveries = Interrupted(), Queue[Delivery]()
+    feed = Feed(deliveries.put)
+    feed.turn_to(old)
+    feed.ask(Request(Ask.TALLY))
+    feed.turn_to(SOURCE)
+    feed.ask(Request(Ask.START, limit=3))
+
+    assert old.let_go.is_set()
+    assert [one.request.ask for one in taken(feed, deliveries)] == [Ask.START]
+
+
+def test_a_source_that_has_answered_is_left_alone() -> None:
+    idle, deliveries = Interrupted(), Queue[Delivery]()
+    feed = Feed(deliveries.put)
+    feed.turn_to(idle)
+    feed.ask(Request(Ask.START, limit=3))
+    taken(feed, deliveries)
+    feed.turn_to(SOURCE)
+
+    assert not idle.let_go.is_set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mlconsole.tui.widgets.fetch import Ask, Asker, Page, Request, answer
-from mlconsole.tui.widgets.rows import RowSource
+from mlconsole.tui.widgets.rows import RowSource, Stoppable
 
 _REREADS = (Ask.START, Ask.END, Ask.AROUND)
 
@@ -34,6 +34,7 @@ class Feed:
         self._busy: Request | None = None
         self._queue: list[Request] = []
         self._asker: Asker[Request, Page] | None = None
+        self._source: object = None
 
     @property
     def is_idle(self) -> bool:
@@ -47,6 +48,7 @@ class Feed:
     def turn_to(self, source: RowSource) -> None:
         """Ask another source from now on; answers of the old one will not be taken, even if it never gives them."""
         self.stop()
+        self._source = source
         self._generation += 1
         self._busy, self._queue = None, []
         generation, deliver = self._generation, self._deliver
@@ -74,9 +76,11 @@ class Feed:
         return True
 
     def stop(self) -> None:
-        """Ask nothing more."""
+        """Ask nothing more; a source that can gives up what it is busy with, whose answer nobody waits for."""
         if self._asker is not None:
             self._asker.stop()
+        if self._busy is not None and isinstance(self._source, Stoppable):
+            self._source.stop()
 
     def _next(self) -> None:
         if self._busy is None and self._queue and self._asker is not None:

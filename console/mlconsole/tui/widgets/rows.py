@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mlconsole.records import field, record
 
@@ -64,6 +64,15 @@ class RowSource(Protocol):
 
     def locate(self, key: str) -> int | None:
         """How many rows stand before this one; None when it is not in the list, or nobody knows."""
+        ...
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A source that can give up what it is asked."""
+
+    def stop(self) -> None:
+        """End the call under way with an exception, from any thread; later calls are answered again."""
         ...
 
 
