@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 _VERSION = re.compile(r"v?(?:(\d+)!)?(\d+(?:\.\d+)*)[-_.]?(?:(dev|a|alpha|b|beta|c|rc|pre|preview)[-_.]?(\d*))?", re.I)
-_CLAUSE = re.compile(r"(===|==|!=|>=|<=|~=|>|<)\s*(.+)")
+_CLAUSE = re.compile(r"(===|==|!=|>=|<=|~=|>|<)\s*([^\s=<>!~].*)")
 _STAGES = {"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "c": -1, "rc": -1, "pre": -1, "preview": -1}
 
 
