@@ -44,8 +44,8 @@ def pointer_ms(folder: Path) -> list[float]:
     out = []
     for generation in range(MOVES):
         before = new.id if generation else ""
-        wanted = Rollout(0, number, "prod", RolloutKind.ROLLOUT, new.id, before, generation, RolloutState.PLANNED, "ann",
-                         NOW, NOW)  # fmt: skip
+        asked = (RolloutKind.ROLLOUT, new.id, before, generation, RolloutState.PLANNED, "ann", NOW, NOW)
+        wanted = Rollout(0, number, "prod", *asked)
         told = replace(wanted, number=catalog.write(lambda db, it=wanted: insert_rollout(db, it)))
 
         def move(db: sqlite3.Connection, it: Rollout = told) -> None:
