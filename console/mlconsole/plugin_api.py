@@ -27,7 +27,7 @@ from mlconsole.domain.jobs import (
 )
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.domain.targets import MemberRef, TargetObservation, TargetOrder
-from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NotFound, UsageError
+from mlconsole.errors import ActionFailed, BackendUnreachable, ConfigError, MlconsoleError, NotFound, UsageError
 
 __all__ = [
     "Ability",
@@ -35,6 +35,7 @@ __all__ = [
     "Backend",
     "BackendUnreachable",
     "CodeCopy",
+    "ConfigError",
     "Finaliser",
     "FinaliserState",
     "Finalises",

@@ -23,7 +23,7 @@ def _status(ctx: Context, name: str) -> BackendStatus:
         probe = ctx.backend(name).probe()
     except MlconsoleError as error:
         return BackendStatus(name, False, "", (), str(error))
-    return BackendStatus(name, probe.reachable, probe.version, probe.abilities, probe.detail)
+    return BackendStatus(name, probe.reachable, probe.version, probe.abilities, probe.detail, probe.is_set_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def check(ctx: Context, params: CheckParams) -> Listing[BackendStatus]:
             f"Installed: {', '.join(backends.names()) or 'none'}.",
         )
     found = [_status(ctx, name) for name in ([params.name] if params.name else backends.names())]
-    if bad := [status for status in found if not status.reachable]:
+    if bad := [status for status in found if not status.reachable and (params.name or status.is_set_up)]:
         raise BackendUnreachable(
             f'Backend "{bad[0].name}" does not answer: {bad[0].detail}', "Its runs may well be alive."
         )

@@ -46,6 +46,9 @@ class LaunchParams:
     tag: tuple[str, ...] = param((), help="tag the run", metavar="TAG|KEY=VALUE", short="t")
     backend: str | None = param(None, help="where to run it", metavar="NAME", short="b")
     gpus: int = param(0, help="lease this many free GPUs to the run", metavar="N", short="g")
+    option: tuple[str, ...] = param(
+        (), help="tell the backend more: a host, a partition, an account", metavar="KEY=VALUE", short="o"
+    )
     time_limit: str | None = param(None, help="end the run after this long, as in 90m or 2h", metavar="DURATION")
     teardown: tuple[str, ...] = param(
         (), help="run this command once when the run has ended, however it ended", metavar="CMD", private=True
@@ -86,6 +89,7 @@ def check(ctx: Context, params: LaunchParams) -> tuple[JobSpec, NewRun]:
         time_limit_s=_seconds(params.time_limit),
         labels={"experiment": params.experiment or "default"},
         teardown=tuple(_words(text) for text in params.teardown),
+        options=parse_pairs(params.option, "--option"),
     )
     new = NewRun(
         id=run_id,

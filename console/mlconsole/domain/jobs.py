@@ -155,12 +155,16 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a backend answers, its version and its abilities; ``detail`` says what it found, in words."""
+    """Whether a backend answers, its version and its abilities; ``detail`` says what it found, in words.
+
+    ``is_set_up`` False means that nobody has said where it should look; that is no fault.
+    """
 
     reachable: bool
     version: str
     abilities: tuple[Ability, ...] = ()
     detail: str = ""
+    is_set_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,3 +216,4 @@ class BackendStatus:
     version: str
     abilities: tuple[Ability, ...]
     detail: str
+    is_set_up: bool = True

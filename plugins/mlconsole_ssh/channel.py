@@ -1,0 +1,164 @@
+"""One host's agent at the other end of an ``ssh`` process: requests and replies over its two streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlconsole.plugin_api import ActionFailed, BackendUnreachable
+from mlconsole_local.package import package
+
+Record = dict[str, Any]
+CHUNK = 1 << 16
+#: Runs with nothing of ours there yet: says whether the agent's file is there, takes it if not, and becomes the agent.
+BOOTSTRAP = """
+import os, sys
+path = os.path.join(os.path.expanduser(%r), "lib", %r)
+have = os.path.exists(path)
+os.write(1, b"have\\n" if have else b"need\\n")
+if not have:
+    data, left = b"", %d
+    while left > len(data):
+        more = os.read(0, left - len(data))
+        if not more:
+            sys.exit(1)
+        data += more
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    draft = "%%s.%%d.tmp" %% (path, os.getpid())
+    with open(draft, "wb") as file:
+        file.write(data)
+    os.rename(draft, path)
+os.execv(sys.executable, [sys.executable, "-I", "-S", path, "serve"])
+"""
+
+
+def command_of(python: str, root: str) -> str:
+    """What the far shell is asked to run: letters, digits and plain quotes only, so that every shell reads it alike."""
+    found = package()
+    text = BOOTSTRAP % (root, found.name, len(found.data))
+    return f"{shlex.quote(python)} -I -S -c 'exec(bytes.fromhex(\"{text.encode().hex()}\").decode())'"
+
+
+class Channel:
+    """An agent on one host; one request at a time.
+
+    Args:
+        argv: the ``ssh`` command line up to and without the remote command.
+        python: the interpreter there.
+        root: the folder there that everything of ours is kept in.
+        timeout_s: how long to wait for the host to answer at all.
+
+    Raises:
+        BackendUnreachable: there was no answer, and why.
+    """
+
+    def __init__(self, argv: Sequence[str], python: str, root: str, timeout_s: float) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the channel
+        self._received = b""
+        self._process = subprocess.Popen(
+            [*argv, command_of(python, root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+            bufsize=0,
+        )
+        try:
+            deadline = time.monotonic() + timeout_s
+            if self._line(deadline) == b"need":
+                self._send(package().data, deadline)
+            self.hello, _ = self.call({"verb": "hello", "root": root}, timeout_s=timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def call(self, request: Mapping[str, Any], body: bytes = b"", timeout_s: float = 10.0) -> tuple[Record, bytes]:
+        """The reply to a request, and the bytes that came with it.
+
+        Raises:
+            ActionFailed: nothing was done, and why.
+            BackendUnreachable: no answer came in time, or the line broke, or what was done cannot be told.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._send(json.dumps({**request, "size": len(body)}).encode("ascii") + b"\n" + body, deadline)
+        reply = json.loads(self._line(deadline))
+        data = self._exactly(reply["size"], deadline)
+        if "refused" in reply:
+            raise ActionFailed(f"{reply['refused']}.")
+        if "error" in reply:
+            raise BackendUnreachable(f"the agent there failed: {reply['error']}")
+        return reply, data
+
+    def close(self) -> None:
+        """End it, and the agent with it."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.kill()
+        self._process.wait()
+        self._errors.close()
+
+    def is_open(self) -> bool:
+        """Whether the ``ssh`` process still runs."""
+        return self._process.poll() is None
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        assert self._process.stdin is not None
+        descriptor, view = self._process.stdin.fileno(), memoryview(data)
+        os.set_blocking(descriptor, False)
+        while view:
+            self._wait(descriptor, selectors.EVENT_WRITE, deadline)
+            try:
+                view = view[os.write(descriptor, view[:CHUNK]) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                raise BackendUnreachable(self._why()) from None
+
+    def _line(self, deadline: float) -> bytes:
+        while b"\n" not in self._received:
+            self._receive(deadline)
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+    def _exactly(self, size: int, deadline: float) -> bytes:
+        parts, there = [self._received], len(self._received)
+        while there < size:
+            self._received = b""
+            self._receive(deadline)
+            parts.append(self._received)
+            there += len(self._received)
+        data = b"".join(parts)
+        self._received = data[size:]
+        return data[:size]
+
+    def _receive(self, deadline: float) -> None:
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        self._wait(descriptor, selectors.EVENT_READ, deadline)
+        more = os.read(descriptor, CHUNK)
+        if not more:
+            raise BackendUnreachable(self._why())
+        self._received += more
+
+    def _wait(self, descriptor: int, event: int, deadline: float) -> None:
+        with selectors.PollSelector() as selector:
+            selector.register(descriptor, event)
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise BackendUnreachable("no answer in time")
+
+    def _why(self) -> str:
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return "the connection broke"
+        self._errors.seek(0)
+        text = self._errors.read(1 << 12).decode("utf-8", "replace").strip()
+        return text.rpartition("\n")[2] or f"ssh ended with code {code}"
