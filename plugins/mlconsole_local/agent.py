@@ -16,7 +16,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, List, Optional, Tuple
+    from typing import IO, Any, Callable, Dict, List, Optional, Tuple
 
     from mlconsole_local.shim import Record
 
@@ -102,7 +102,7 @@ def give_up(folder: str, token: str, reason: str, outcome: str) -> bool:
 
 
 def look(folder: str, token: str, here: "Record") -> "Record":
-    """The state of one job with its evidence, as fields of an observation; not ``reachable`` where it cannot be told."""
+    """The state of one job with its evidence, as an observation has it; not ``reachable`` where it cannot be told."""
     try:
         return _look(folder, token, here)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -156,7 +156,7 @@ def _started(folder: str, start: "Record", here: "Record") -> "Record":
 
 
 def _ended(folder: str, record: "Record", here: "Record") -> "Record":
-    left = []  # type: List[Record]
+    left: "List[Record]" = []
     if not record.get("clean", True):
         cleanup = shim.read(folder, "cleanup.json")
         left = (record if cleanup is None else cleanup).get("leftovers", [])
@@ -182,7 +182,7 @@ def _named(found: "List[Record]") -> "List[str]":
 def family(record: "Record") -> "List[shim.Process]":
     """What is alive of a job that was started here; never its supervisor or the caller."""
     token, supervisor = record["token"], record["shim"]
-    found = {}  # type: Dict[int, shim.Process]
+    found: "Dict[int, shim.Process]" = {}
     roots = {supervisor["pid"]}
     if not shim.is_alive(supervisor["pid"], supervisor["start"]):
         known = {(each["pid"], each["start"]) for each in [record["child"]] + list(record.get("leftovers", ()))}
@@ -308,14 +308,14 @@ class Pieces:
 
     def __init__(self, room: int = LOOK_BYTES) -> None:
         self.room = room
-        self.heads = []  # type: List[Record]
-        self.data = []  # type: List[bytes]
+        self.heads: "List[Record]" = []
+        self.data: "List[bytes]" = []
 
     def add(self, number: int, name: str, path: str, have: int, marker: str = "") -> bool:
         """Carry what is new of a file as far as there is room; False when some of it is left."""
         data = read(path, have, min(PIECE_BYTES, self.room)) if self.room > 0 else b""
         if data:
-            head = {"job": number, "name": name, "offset": have, "size": len(data)}  # type: Record
+            head: "Record" = {"job": number, "name": name, "offset": have, "size": len(data)}
             if marker and not have:
                 head["marker"] = shim._text(marker)
             self.heads.append(head)
@@ -326,7 +326,7 @@ class Pieces:
     def of_run(self, number: int, home: str, job: "Record") -> bool:
         """Carry what is new of one run; False when some of it is left."""
         have, complete = job.get("have") or {}, True
-        for name, size in logs_of(home, job["run_id"]):
+        for name, size in logs_of(home, job["run_id"]) if job.get("run_id") else ():
             if size > have.get(name, 0):
                 marker = os.path.join(home, "live", "%s--%s.json" % (job["run_id"], name[: -len(".mlog")]))
                 path = os.path.join(home, "runs", job["run_id"], "log", name)
@@ -337,7 +337,7 @@ class Pieces:
 
 
 def observe(home: str, jobs: "List[Record]") -> "Tuple[List[Record], Pieces]":
-    """Look at many jobs, and carry what is new of their logs. The state goes first: an ended job's logs are whole."""
+    """Look at many jobs, and carry what is new of their logs; the state goes first, so an ended job's are whole."""
     here, pieces, seen = shim.place(), Pieces(), []
     for number, job in enumerate(jobs):
         found = look(job["folder"], job["token"], here)
@@ -385,7 +385,7 @@ class Agent:
 
     def answer(self, request: "Record", body: "IO[bytes]") -> "Tuple[Record, List[bytes]]":
         """The reply to one request, and the bytes that follow it."""
-        verb = getattr(self, "_do_" + request["verb"])  # type: Callable[[Record, IO[bytes]], Any]
+        verb: "Callable[[Record, IO[bytes]], Any]" = getattr(self, "_do_" + request["verb"])
         reply = verb(request, body)
         return reply if isinstance(reply, tuple) else (reply, [])
 
@@ -474,7 +474,7 @@ def serve(program: str) -> None:
     for line in iter(source.readline, b""):
         request = json.loads(line.decode("ascii"))
         body = Body(source, request["size"])
-        data = []  # type: List[bytes]
+        data: "List[bytes]" = []
         try:
             reply, data = agent.answer(request, body)  # type: ignore[arg-type]
         except Refused as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
+import select
 import shlex
 import subprocess
-import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,16 +60,19 @@ class Channel:
     """
 
     def __init__(self, argv: Sequence[str], python: str, root: str, timeout_s: float) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the channel
         self._received = b""
-        self._process = subprocess.Popen(
-            [*argv, command_of(python, root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-            bufsize=0,
-        )
+        errors = os.memfd_create("ssh")
+        (there, self._requests), (self._replies, back) = os.pipe(), os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [*argv, command_of(python, root)], stdin=there, stdout=back, stderr=errors, start_new_session=True
+            )
+        finally:
+            os.close(there)
+            os.close(back)
+        self._errors = errors
+        self._end = weakref.finalize(self, _end, self._process, (self._requests, self._replies, errors))
+        os.set_blocking(self._requests, False)
         try:
             deadline = time.monotonic() + timeout_s
             if self._line(deadline) == b"need":
@@ -98,25 +101,18 @@ class Channel:
 
     def close(self) -> None:
         """End it, and the agent with it."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        self._process.kill()
-        self._process.wait()
-        self._errors.close()
+        self._end()
 
     def is_open(self) -> bool:
         """Whether the ``ssh`` process still runs."""
         return self._process.poll() is None
 
     def _send(self, data: bytes, deadline: float) -> None:
-        assert self._process.stdin is not None
-        descriptor, view = self._process.stdin.fileno(), memoryview(data)
-        os.set_blocking(descriptor, False)
+        view = memoryview(data)
         while view:
-            self._wait(descriptor, selectors.EVENT_WRITE, deadline)
+            self._wait(self._requests, select.POLLOUT, deadline)
             try:
-                view = view[os.write(descriptor, view[:CHUNK]) :]
+                view = view[os.write(self._requests, view[:CHUNK]) :]
             except BlockingIOError:
                 continue
             except BrokenPipeError:
@@ -140,25 +136,29 @@ class Channel:
         return data[:size]
 
     def _receive(self, deadline: float) -> None:
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        self._wait(descriptor, selectors.EVENT_READ, deadline)
-        more = os.read(descriptor, CHUNK)
+        self._wait(self._replies, select.POLLIN, deadline)
+        more = os.read(self._replies, CHUNK)
         if not more:
             raise BackendUnreachable(self._why())
         self._received += more
 
     def _wait(self, descriptor: int, event: int, deadline: float) -> None:
-        with selectors.PollSelector() as selector:
-            selector.register(descriptor, event)
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise BackendUnreachable("no answer in time")
+        poll = select.poll()
+        poll.register(descriptor, event)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise BackendUnreachable("no answer in time")
 
     def _why(self) -> str:
         try:
             code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
             return "the connection broke"
-        self._errors.seek(0)
-        text = self._errors.read(1 << 12).decode("utf-8", "replace").strip()
+        text = os.pread(self._errors, 1 << 12, 0).decode("utf-8", "replace").strip()
         return text.rpartition("\n")[2] or f"ssh ended with code {code}"
+
+
+def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+    process.kill()
+    process.wait()

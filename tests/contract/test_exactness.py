@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jobkit import Jobs, jobs_of
-from mlconsole.plugin_api import Backend, UsageError
+from mlconsole.plugin_api import Backend, RunsHere, UsageError
 
 #: What a kernel can carry: any bytes but NUL, seen the way Python shows a command line.
 ARGUMENT = st.one_of(
@@ -66,6 +66,8 @@ def test_variables_arrive_as_given(jobs: Jobs) -> None:
 
 
 def test_the_program_starts_from_the_launching_environment(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (isinstance(jobs.backend, RunsHere) and jobs.backend.runs_here()):
+        pytest.skip(f"the jobs of backend {jobs.backend.name} start from the environment of where they run")
     monkeypatch.setenv("FROM_THE_LAUNCHER", "yes")
     monkeypatch.setenv("REPLACED", "launcher")
     found = seen_by_program(jobs, {"REPLACED": "spec"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from mlconsole.actions.context import Context
-from mlconsole.errors import CatalogError
+from mlconsole.errors import CatalogError, MlconsoleError
 
 
 def refresh(ctx: Context) -> None:
@@ -62,5 +62,17 @@ def observe_live(ctx: Context) -> bool:
         from mlconsole.actions.jobs import observe  # 6 ms, where something is running
 
         changed = observe(ctx, jobs)
+        if any(_is_elsewhere(ctx, name) for name in {job.backend for job in jobs}):
+            changed |= ingest(ctx)  # The look has brought what is new of their logs.
     follow_up(ctx, began)
     return changed
+
+
+def _is_elsewhere(ctx: Context, name: str) -> bool:
+    from mlconsole.plugin_api import RunsHere  # 4 ms, where something is running
+
+    try:
+        backend = ctx.backend(name)
+    except MlconsoleError:
+        return False
+    return not (isinstance(backend, RunsHere) and backend.runs_here())

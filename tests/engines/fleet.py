@@ -1,0 +1,123 @@
+"""SSH hosts on one machine: an sshd each in a network namespace of its own, joined by a bridge; nothing is routed out.
+
+They share the machine's files and processes. Each has an address, a name and a boot id that a test may change; its
+link can be cut, its sshd killed. ``Fleet.config`` is the OpenSSH configuration that knows them as h1, h2, ...
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from engines.daemons import Daemons, end_below, needs, run, wait_for
+
+PREFIX = "mlcf"
+NET = "10.214.77"
+SSHD = """
+ListenAddress {address}
+Port 22
+HostKey {folder}/{name}.key
+PidFile none
+AuthorizedKeysFile {folder}/key.pub
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UseDNS no
+MaxStartups 100:30:200
+MaxSessions 100
+"""
+CLIENT = """
+Host *
+  User root
+  IdentityFile {folder}/key
+  IdentitiesOnly yes
+  StrictHostKeyChecking yes
+  UserKnownHostsFile {folder}/known_hosts
+  GlobalKnownHostsFile /dev/null
+  LogLevel ERROR
+"""
+# The host's own name, and its own boot id: both seen by what sshd starts, by nothing else.
+ENTER = 'hostname "$1"; mount --make-rprivate /; mount --bind "$2" /proc/sys/kernel/random/boot_id; shift 2; exec "$@"'
+
+
+class Fleet:
+    """So many hosts."""
+
+    def __init__(self, folder: Path, count: int = 2) -> None:
+        self.folder, self.count = folder, count
+        self.daemons = Daemons(folder / "logs")
+        self.config = folder / "ssh_config"
+
+    @property
+    def names(self) -> list[str]:
+        return [f"h{number}" for number in range(1, self.count + 1)]
+
+    def up(self) -> None:
+        needs("sshd", "ssh", "ssh-keygen", "ip", "unshare")
+        self.down()
+        Path("/run/sshd").mkdir(exist_ok=True)
+        run("ip", "link", "add", PREFIX, "type", "bridge")
+        run("ip", "addr", "add", f"{NET}.1/24", "dev", PREFIX)
+        run("ip", "link", "set", PREFIX, "up")
+        self._key("key")
+        known, client = [], []
+        for number, name in enumerate(self.names, 1):
+            self._key(f"{name}.key")
+            public = (self.folder / f"{name}.key.pub").read_text().split()[:2]
+            known.append(f"{name} {' '.join(public)}\n")
+            client.append(f"Host {name}\n  HostName {NET}.{10 + number}\n  HostKeyAlias {name}\n")
+            self._namespace(number, name)
+            self.reboot(name)
+            self.serve(name)
+        (self.folder / "known_hosts").write_text("".join(known))
+        self.config.write_text("".join(client) + CLIENT.format(folder=self.folder))
+        for name in self.names:
+            wait_for(lambda name=name: self._answers(name), f"sshd of {name}", 15)  # type: ignore[misc]
+
+    def _key(self, name: str) -> None:
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", self.folder / name)
+
+    def _namespace(self, number: int, name: str) -> None:
+        space = f"{PREFIX}-{name}"
+        run("ip", "netns", "add", space)
+        run("ip", "link", "add", f"{PREFIX}-{number}", "type", "veth", "peer", "name", "eth0", "netns", space)
+        run("ip", "link", "set", f"{PREFIX}-{number}", "master", PREFIX, "up")
+        run("ip", "-n", space, "addr", "add", f"{NET}.{10 + number}/24", "dev", "eth0")
+        run("ip", "-n", space, "link", "set", "lo", "up")
+        run("ip", "-n", space, "link", "set", "eth0", "up")
+        conf = SSHD.format(address=f"{NET}.{10 + number}", folder=self.folder, name=name)
+        (self.folder / f"{name}.conf").write_text(conf)
+
+    def _answers(self, name: str) -> bool:
+        return run("ssh", "-F", self.config, "-o", "BatchMode=yes", name, "echo", "up", check=False) == "up\n"
+
+    def serve(self, name: str) -> None:
+        """Start a host's sshd."""
+        enter = ["unshare", "--uts", "--mount", "--", "sh", "-c", ENTER, "_", name, self.folder / f"{name}.boot"]
+        argv = ["ip", "netns", "exec", f"{PREFIX}-{name}", *enter, "/usr/sbin/sshd", "-D", "-e"]
+        self.daemons.start(name, [*argv, "-f", self.folder / f"{name}.conf"])
+
+    def reboot(self, name: str) -> None:
+        """Give a host another boot id; what runs there goes on, unseen by anybody who believes the id."""
+        (self.folder / f"{name}.boot").write_text(f"{uuid.uuid4()}\n")
+
+    def cut(self, name: str) -> None:
+        """Cut a host's link: packets vanish."""
+        run("ip", "link", "set", f"{PREFIX}-{name.removeprefix('h')}", "down")
+
+    def mend(self, name: str) -> None:
+        run("ip", "link", "set", f"{PREFIX}-{name.removeprefix('h')}", "up")
+
+    def down(self) -> None:
+        end_below([process.pid for process in self.daemons.all.values()])
+        self.daemons.stop()
+        for number, name in enumerate(self.names, 1):
+            if Path(f"/run/netns/{PREFIX}-{name}").exists():
+                left = run("ip", "netns", "pids", f"{PREFIX}-{name}", check=False).split()
+                end_below([int(pid) for pid in left if int(pid) != os.getpid()])
+            run("ip", "link", "del", f"{PREFIX}-{number}", check=False)
+            run("ip", "netns", "del", f"{PREFIX}-{name}", check=False)
+        run("ip", "link", "del", PREFIX, check=False)
