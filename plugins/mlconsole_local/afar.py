@@ -50,6 +50,7 @@ def job_of(spec: JobSpec, token: str, cwd: str, env: Mapping[str, str], grace_s:
         "time_limit_s": spec.time_limit_s,
         "grace_s": grace_s,
         "teardown": [list(argv) for argv in spec.teardown],
+        "warning": [spec.warning.signal, spec.warning.lead_s] if spec.warning else None,
     }
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ CANCEL_SLACK_S = 15.0
 #: A submit that is this old and unknown to its host is made impossible there, and then it is certain that it never was.
 FINAL_AFTER_S = 50.0
 INTENT = "ssh.json"
+ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.TIME_LIMIT, Ability.WARNING)
 MOST_HOSTS_AT_ONCE = 16
 
 
@@ -68,11 +70,11 @@ class SshBackend:
         version = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.partition(",")[0]
         asked = self._settings.hosts or ((self._settings.default,) if self._settings.default else ())
         if not asked:
-            return Probe(True, version, (Ability.OPTIONS,), f"hosts of ~/.ssh/config: {', '.join(names)}")
+            return Probe(True, version, ABILITIES, f"hosts of ~/.ssh/config: {', '.join(names)}")
         words = self._of_each(asked, self._greeting)
         is_there = any(not word.startswith("!") for word in words)
         detail = "; ".join(f"{name} {word.removeprefix('!')}" for name, word in zip(asked, words, strict=True))
-        return Probe(is_there, version, (Ability.OPTIONS, Ability.HOSTS), detail)
+        return Probe(is_there, version, ABILITIES, detail)
 
     def _greeting(self, host: str) -> str:
         try:
@@ -90,7 +92,7 @@ class SshBackend:
             BackendUnreachable: the host did not answer; whether it has the job is found out later.
             UsageError: the spec cannot be run by any machine, or no host was named.
         """
-        submission.check(spec)
+        submission.check(replace(spec, options={}))
         if spec.resources.gpus:
             raise UsageError("The ssh backend leases no GPUs.", "Set CUDA_VISIBLE_DEVICES with --env.")
         link = self._link(self._intent(spec, token)["host"])

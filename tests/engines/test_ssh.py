@@ -1,0 +1,133 @@
+"""The SSH backend on real hosts: what a dropped link, a killed sshd and a reboot do to runs, and live metrics."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engines.fleet import Fleet
+from jobkit import PYTHON, Jobs, jobs_of, until
+from mlconsole.plugin_api import MlconsoleError, Outcome, State, UsageError
+from mlconsole_ssh import SshBackend
+from program import Program
+
+pytestmark = pytest.mark.engine("ssh")
+SLEEP = "print('up', flush=True); import time; time.sleep(600)"
+TRAIN = """
+import time, mlconsole
+mlconsole.start_run()
+for step in range(2000):
+    mlconsole.log({"loss": 1 / (step + 1)}, step=step)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def fleet(engine: Fleet) -> Iterator[Fleet]:
+    yield engine
+    for name in engine.names:
+        engine.mend(name)
+        if not engine.daemons.is_up(name):
+            engine.serve(name)
+
+
+@pytest.fixture
+def jobs(fleet: Fleet, tmp_path: Path) -> Iterator[Jobs]:
+    with jobs_of(SshBackend(), tmp_path) as found:
+        yield found
+
+
+def test_a_cut_link_is_unreachable_and_never_dead(jobs: Jobs, fleet: Fleet) -> None:
+    handle = jobs.python(SLEEP, options={"host": "h2"})
+    jobs.said(handle, b"up")
+
+    fleet.cut("h2")
+    seen = until(lambda: None if (seen := jobs.look(handle)).reachable else seen, 30)
+    assert seen.state is not State.ENDED and "h2" in seen.reason
+
+    fleet.mend("h2")
+    seen = until(lambda: seen if (seen := jobs.look(handle)).reachable else None, 60)
+    assert seen.state is State.RUNNING
+
+
+def test_a_host_that_is_away_does_not_hold_up_the_others(jobs: Jobs, fleet: Fleet) -> None:
+    away = jobs.python(SLEEP, options={"host": "h2"})
+    here = jobs.python("pass", options={"host": "h1"})
+    fleet.cut("h2")
+    until(lambda: not jobs.look(away).reachable, 30)
+    began = time.process_time()
+    seen = jobs.backend.observe([away, here])
+    assert [each.reachable for each in seen] == [False, True]
+    assert time.process_time() - began < 1.0
+    fleet.mend("h2")
+    until(lambda: jobs.look(away).reachable, 60)
+
+
+def test_a_job_survives_the_death_of_its_sshd(jobs: Jobs, fleet: Fleet) -> None:
+    handle = jobs.python("import time; time.sleep(2); print('done')", options={"host": "h2"})
+    fleet.daemons.kill("h2")
+    until(lambda: fleet.serve("h2") or True)
+    assert jobs.ended(handle, 60).outcome is Outcome.SUCCEEDED
+
+
+def test_another_boot_id_is_the_evidence_that_a_job_was_lost_with_its_machine(jobs: Jobs, fleet: Fleet) -> None:
+    handle = jobs.python("import time; time.sleep(20)", options={"host": "h2"})
+    fleet.reboot("h2")
+    seen = jobs.ended(handle)
+    assert (seen.outcome, "boot id was" in seen.evidence) == (Outcome.NODE_LOST, True)
+
+
+def test_an_unknown_host_or_option_is_a_usage_error(jobs: Jobs) -> None:
+    with pytest.raises(UsageError, match='"h9"'):
+        jobs.python("pass", options={"host": "h9"})
+    with pytest.raises(UsageError, match='"partition"'):
+        jobs.python("pass", options={"partition": "gpu"})
+
+
+def test_a_submit_to_a_host_that_is_away_starts_nothing_later(jobs: Jobs, fleet: Fleet, tmp_path: Path) -> None:
+    fleet.cut("h2")
+    spec = jobs.spec(*PYTHON, f"open({str(tmp_path / 'ran')!r}, 'w')", name="late", options={"host": "h2"})
+    with pytest.raises(MlconsoleError):
+        jobs.backend.submit(spec, jobs.token("late"))
+    fleet.mend("h2")
+    until(lambda: "h2 (" in jobs.backend.probe().detail)
+    assert jobs.backend.find(jobs.token("late"), spec.directory) is None
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_runs_is_listed_for_a_console_that_knows_nothing_of_it(jobs: Jobs) -> None:
+    handle = jobs.python(SLEEP, options={"host": "h2"})
+    assert handle in jobs.backend.reconcile()
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash", "/bin/dash"])
+def test_the_first_command_reads_alike_in_every_shell(shell: str, tmp_path: Path) -> None:
+    import subprocess
+
+    from mlconsole_ssh.channel import command_of
+
+    command = command_of("python3", str(tmp_path / "a 'far' \"root\" $HOME"))
+    done = subprocess.run([shell, "-c", command], input=b"", capture_output=True, check=False)
+    assert done.stdout == b"need\n"
+
+
+def test_metrics_of_a_remote_run_arrive_while_it_runs(fleet: Fleet, cli: Program) -> None:
+    cli = replace(cli, env={"MLCONSOLE_CONFIG": os.environ["MLCONSOLE_CONFIG"]})
+    (cli.cwd / "train.py").write_text(TRAIN)
+    run = cli.json("launch", "-b", "ssh", "-o", "host=h2", "--name", "far", "--", "python3", "train.py")["id"]
+
+    def count() -> int:
+        shown = cli.json("run", "show", run)
+        return int(shown["metrics"].get("loss", {}).get("count", 0))
+
+    first = until(count, 20)
+    assert until(lambda: now if (now := count()) > first else 0, 20) > first
+    shown = cli.json("run", "show", run)
+    assert (shown["host"], shown["state"]) == ("h2", "running")
+    assert cli("run", "stop", run, "--grace", "2s", "--yes").code == 0
+    assert cli.json("run", "show", run)["outcome"] == "cancelled"
