@@ -470,7 +470,7 @@ class Body:
 
 def serve(program: str) -> None:
     """Answer requests until the input ends."""
-    agent, source, out = Agent(program), sys.stdin.buffer, sys.stdout.buffer
+    agent, source, out = Agent(program), os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", closefd=False)
     for line in iter(source.readline, b""):
         request = json.loads(line.decode("ascii"))
         body = Body(source, request["size"])

@@ -44,6 +44,7 @@ class JobsScreen(ListScreen):
         try:
             probe = self.console.ctx.backend(name).probe()
             state = ("answers", "good") if probe.reachable else ("? unreachable", "state.unknown")
+            state = state if probe.is_set_up else ("not set up", "dim")
             detail = f"{probe.version}  {probe.detail}"
         except MlconsoleError as error:
             state, detail = ("? unreachable", "state.unknown"), str(error)
