@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import sqlite3
+import tomllib
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from catalogkit import NOW
 from fakes.backends import CalmBackend
 from mlconsole.actions.context import Context
+from mlconsole.actions.uptime import uptime
 from mlconsole.catalog import Catalog
+from mlconsole.catalog.event_stream import emit
+from mlconsole.catalog.policies import put_policy
+from mlconsole.catalog.rows import EPOCH
 from mlconsole.config import Settings
+from mlconsole.domain.policies import FiringState, Policy
 from mlconsole.domain.uptime import Uptime
 from mlconsole.domain.watching import Watcher
 from mlconsole.plugin_api import Backend
+from mlconsole.policy.carrying_out import carry_out, look_at_waiting, settle_begun
+from mlconsole.policy.evaluation import evaluate, strike_clocks
 from mlconsole.policy.leadership import Leadership, this_process
+from mlconsole.policy.rules import of_table
 
 
 @dataclass
@@ -68,6 +78,42 @@ class Desk:
         """A watching process; this one unless told otherwise."""
         mine = this_process(self.ctx, "watch")
         return Watcher("watch", "ann", "gpu-1", self.clock.boot_id, pid or os.getpid(), mine.started_ticks, mine.pid_ns)
+
+    def dead_process(self) -> Watcher:
+        """A process of this machine that is gone for certain."""
+        return replace(self.process(), host=os.uname().nodename, boot_id=uptime().boot_id, started_ticks=1)
+
+    def arm(self, text: str, by: str = "ann") -> list[Policy]:
+        """Arm the policies of a file's text; all of them must be sound."""
+        policies, problems = of_table(tomllib.loads(text), text, "/lab/policies.toml")
+        assert problems == []
+
+        def change(db: sqlite3.Connection) -> None:
+            for policy in policies:
+                put_policy(db, replace(policy, file=""), by, self.clock.now)
+
+        self.catalog.write(change)
+        return policies
+
+    def work(self, leader: Leadership, me: Watcher | None = None) -> None:
+        """One round of a watcher: events, clocks, and every firing that is due, one after the other."""
+        assert leader.keep() and leader.fence is not None
+        evaluate(self.ctx, leader.fence, self.clock.boot)
+        strike_clocks(self.ctx, leader.fence, self.clock.boot)
+        settle_begun(self.ctx, leader.fence, frozenset())
+        look_at_waiting(self.ctx, leader.fence)
+        policies = {policy.name: policy for policy in self.catalog.policies.armed()}
+        for firing in self.catalog.firings.in_state(FiringState.DUE):
+            carry_out(self.ctx, firing, policies[firing.policy], me or leader.me, leader.fence)
+
+    def states(self) -> list[str]:
+        """The states of all firings, the oldest first."""
+        return [firing.state.value for firing in reversed(self.catalog.firings.since(EPOCH, 10_000))]
+
+    def add_dataset(self, name: str, version: int = 1) -> None:
+        """Tell of a new dataset."""
+        data = {"dataset": name, "version": version, "label": f"{name}@{version}", "path": f"/data/{name}"}
+        self.catalog.write(lambda db: emit(db, "dataset.added", f"dataset:{name}@{version}", data, self.clock.now))
 
     def claim(self, who: Watcher | None = None) -> Leadership:
         """Somebody who wants the lease."""

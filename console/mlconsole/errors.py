@@ -16,6 +16,7 @@
     ├── UsageError                 2   the command line, a filter or a setting is wrong
     │   ├── AmbiguousName          2
     │   ├── ConfigError            2
+    │   │   └── FileMistakes       2   several places of one file
     │   └── QueryError             2   points at its token
     ├── ReadOnlyMode               2   the action changes something and the console is read-only
     ├── ConfirmationNeeded         3
@@ -26,6 +27,8 @@
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class MlconsoleError(Exception):
@@ -127,6 +130,22 @@ class ConfigError(UsageError):
     """A setting is wrong; the message names the file and the key."""
 
     slug = "config"
+
+
+class FileMistakes(ConfigError):
+    """A file has mistakes, each one a line that names file and line; what is sound in it may have been used.
+
+    Args:
+        mistakes: the lines.
+        message: what became of the rest.
+    """
+
+    slug = "file_mistakes"
+
+    def __init__(self, mistakes: Sequence[str], message: str) -> None:
+        super().__init__(" ".join([*mistakes, message]))
+        self.mistakes = tuple(mistakes)
+        self.summary = message
 
 
 class QueryError(UsageError):

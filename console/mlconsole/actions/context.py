@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlconsole.catalog import Catalog
 from mlconsole.config import Settings
@@ -66,6 +66,16 @@ class Journal:
         self.note = ""
 
 
+class Cause(Protocol):
+    """On whose behalf something is changed, where that is no person: named in the audit log, asked at each change."""
+
+    actor: str
+
+    def wrap(self, change: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
+        """The change with what has to be true before it, and what has to be noted after it."""
+        ...
+
+
 class Context:
     """One front end's session.
 
@@ -79,6 +89,7 @@ class Context:
         cancelled: set when the person no longer wants the answer.
         journal: the audit row of the action under way, None outside one.
         session: the context that this one shares its catalog with, None for the session's own.
+        cause: on whose behalf it changes something; None for the person's own.
     """
 
     def __init__(
@@ -92,6 +103,7 @@ class Context:
         session: Context | None = None,
         gpus: Callable[[str], GpuSnapshot] = look_at_gpus,
         target: Callable[[str], Target] = load_target,
+        cause: Cause | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -102,6 +114,7 @@ class Context:
         self.session = session
         self.gpus = gpus
         self.target = target
+        self.cause = cause
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -124,9 +137,13 @@ class Context:
 
     def for_action(self, journal: Journal) -> Context:
         """The same session with an audit row of its own; the catalog is shared."""
-        return Context(
-            self.settings, self.clock, self.backend, self.say, self.cancelled, journal, self, self.gpus, self.target
-        )
+        shared = (self.settings, self.clock, self.backend, self.say, self.cancelled)
+        return Context(*shared, journal, self, self.gpus, self.target, self.cause)
+
+    def caused_by(self, cause: Cause) -> Context:
+        """The same session for something that is done on behalf of no person."""
+        shared = (self.settings, self.clock, self.backend, self.say, self.cancelled)
+        return Context(*shared, None, self, self.gpus, self.target, cause)
 
     def beside(self, cancelled: threading.Event | None = None) -> Context:
         """A session on the same catalog for somebody who works next to the person, who may have an end of its own."""
@@ -135,9 +152,9 @@ class Context:
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Change the catalog in one transaction; the first one of an action carries its audit row."""
-        journal = self.journal
+        journal, cause = self.journal, self.cause
         if journal is None or journal.begun:
-            return self.catalog.write(change, durable=durable)
+            return self.catalog.write(cause.wrap(change) if cause else change, durable=durable)
 
         from mlconsole.catalog import audit as audit_log  # 1 ms, where something changes
 
@@ -145,7 +162,7 @@ class Context:
             audit_log.append(db, self.entry(journal, "begin", ""))
             return change(db)
 
-        result = self.catalog.write(with_audit, durable=True)
+        result = self.catalog.write(cause.wrap(with_audit) if cause else with_audit, durable=True)
         journal.begun = True
         return result
 
@@ -155,7 +172,7 @@ class Context:
 
         return audit_log.Entry(
             at=self.clock(),
-            actor=self.settings.user,
+            actor=self.cause.actor if self.cause else self.settings.user,
             host=self.settings.host,
             action=journal.action,
             effect=journal.effect,

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from mlconsole.catalog.due import Due
     from mlconsole.catalog.environments import Environments
     from mlconsole.catalog.event_stream import Events
+    from mlconsole.catalog.firings import Firings
     from mlconsole.catalog.leases import Leases
     from mlconsole.catalog.ledger import Ledger
     from mlconsole.catalog.lineage import LineageGraph
     from mlconsole.catalog.metrics import Metrics
     from mlconsole.catalog.models import Models
+    from mlconsole.catalog.policies import Policies
     from mlconsole.catalog.prices import Prices
     from mlconsole.catalog.releases import Releases
     from mlconsole.catalog.rollouts import Rollouts
@@ -101,6 +103,20 @@ class Catalog:
         from mlconsole.catalog.alerts import Alerts
 
         return Alerts(self.store)
+
+    @cached_property
+    def policies(self) -> Policies:
+        """The rules that act."""
+        from mlconsole.catalog.policies import Policies
+
+        return Policies(self.store)
+
+    @cached_property
+    def firings(self) -> Firings:
+        """What the rules did, and what they held back."""
+        from mlconsole.catalog.firings import Firings
+
+        return Firings(self.store)
 
     @cached_property
     def prices(self) -> Prices:

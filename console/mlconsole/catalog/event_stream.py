@@ -73,6 +73,11 @@ def after(db: sqlite3.Connection, number: int, limit: int) -> list[Event]:
     return [event_of(row) for row in db.execute(SELECT_AFTER, {"after": number, "limit": limit})]
 
 
+def event_of_number(db: sqlite3.Connection, number: int) -> Event:
+    """The event of that number, which is there."""
+    return event_of(db.execute(SELECT_ONE, {"n": number}).fetchone())
+
+
 class Events:
     """The event stream of one catalog."""
 

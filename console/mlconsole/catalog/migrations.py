@@ -250,7 +250,13 @@ def _releases(db: Database) -> None:
     _script(db, RELEASES)
 
 
-MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events, _alerts, _releases)
+def _policies(db: Database) -> None:
+    from mlconsole.catalog.policy_schema import POLICIES
+
+    _script(db, POLICIES)
+
+
+MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events, _alerts, _releases, _policies)
 VERSION = len(MIGRATIONS)
 
 

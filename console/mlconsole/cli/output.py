@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlconsole.domain.plans import Plan
 from mlconsole.domain.results import TextChunk, Updates
-from mlconsole.errors import MlconsoleError, QueryError
+from mlconsole.errors import FileMistakes, MlconsoleError, QueryError
 from mlconsole.render.sanitise import clean, clean_bytes
 from mlconsole.render.states import ASCII_TWINS
 
@@ -126,4 +126,8 @@ class Output:
             return
         if isinstance(error, QueryError) and error.text:
             sys.stderr.write("\n".join(clean(line, 5000) for line in error.pointer().splitlines()) + "\n")
+        if isinstance(error, FileMistakes):
+            sys.stderr.write("".join(clean(line, 1000) + "\n" for line in error.mistakes))
+            sys.stderr.write(f"mlconsole: {clean(error.summary, 1000)}\n")
+            return
         sys.stderr.write(f"mlconsole: {clean(str(error), 4096)}\n")

@@ -35,6 +35,8 @@ def plan_watch(ctx: Context, params: WatchParams) -> Plan:
 
 def watch(ctx: Context, params: WatchParams) -> Updates:
     """Watch until told to stop; every event is a line."""
+    if ctx.journal is not None:
+        ctx.journal.note = "it began to watch"
     return Updates(_events(ctx))
 
 

@@ -16,9 +16,11 @@ from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import ingest, observe_live
 from mlconsole.domain.events import Event
 from mlconsole.domain.gpu import DriverState
+from mlconsole.domain.watching import Watcher
 from mlconsole.policy.duties import Duties, Duty
-from mlconsole.policy.evaluation import evaluate
+from mlconsole.policy.evaluation import evaluate, strike_clocks
 from mlconsole.policy.leadership import Leadership, this_process
+from mlconsole.policy.office import Office
 from mlconsole.policy.sources import budgets, gpus, runs
 from mlconsole.policy.sources.base import take_in
 
@@ -39,6 +41,7 @@ class Term:
 
     ctx: Context
     fence: int
+    me: Watcher
     keeps_fresh: bool
     duties: Duties = field(init=False)
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -49,10 +52,13 @@ class Term:
 
     def _duties(self) -> list[Duty]:
         ctx = self.ctx
+        office = Office(ctx, self.fence, self.me, self.stopped.is_set)
         fresh = [Duty("logs", lambda: ingest(ctx), INGEST_S), Duty("jobs", lambda: observe_live(ctx), OBSERVE_S)]
         return [
             *(fresh if self.keeps_fresh else []),
             Duty("events", lambda: evaluate(ctx, self.fence), EVALUATE_S),
+            Duty("clocks", lambda: strike_clocks(ctx, self.fence), EVALUATE_S),
+            Duty("policies", office.round, EVALUATE_S),
             Duty("runs", lambda: take_in(ctx, self.fence, runs.PREFIXES, runs.look(ctx)), LOOK_S),
             Duty("budgets", lambda: take_in(ctx, self.fence, budgets.PREFIXES, budgets.look(ctx)), LOOK_S),
             Duty("gpus", self._look_at_gpus, GPUS_AGAIN_S),
@@ -106,7 +112,7 @@ class Watch:
         assert self.leadership.fence is not None
         if self._term is None or self._term.fence != self.leadership.fence:
             self._end_term()
-            self._term = Term(self._ctx, self.leadership.fence, self._keeps_fresh)
+            self._term = Term(self._ctx, self.leadership.fence, self.leadership.me, self._keeps_fresh)
             self._ctx.say("Watching.")
 
     def _end_term(self) -> None:

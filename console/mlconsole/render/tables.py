@@ -42,6 +42,9 @@ EMPTY = {
     "environment": "No environments yet. Make one: mlconsole env create NAME --target directory:/PATH",
     "move": "Nothing was ever live here. Roll out: mlconsole env rollout ENV RELEASE",
     "file": "Every file is as it was.",
+    "policy": "No policies yet. Write some, and arm them: mlconsole policy apply FILE",
+    "firing": "No policy has fired, and none was held back.",
+    "policy_change": "The file holds no policies.",
     "alert": "Nothing fires. What is over: mlconsole alert list --all",
     "budget": "No budgets yet. Set one: mlconsole budget set NAME --usd 500 --per month",
 }
