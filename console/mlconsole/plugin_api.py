@@ -28,7 +28,6 @@ from mlconsole.domain.jobs import (
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.domain.targets import MemberRef, TargetObservation, TargetOrder
 from mlconsole.errors import ActionFailed, BackendUnreachable, ConfigError, MlconsoleError, NotFound, UsageError
-from mlconsole.records import record, replace
 
 __all__ = [
     "Ability",
@@ -62,8 +61,6 @@ __all__ = [
     "UsageError",
     "Withdraws",
     "backend_settings",
-    "record",
-    "replace",
 ]
 
 

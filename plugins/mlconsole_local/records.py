@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from mlconsole.plugin_api import Handle, UsageError, record
+from mlconsole.plugin_api import Handle, UsageError
 from mlconsole_local import shim
 
 BACKEND_NAME = "local"
@@ -13,7 +14,7 @@ BACKEND_NAME = "local"
 Record = dict[str, Any]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class JobFolder:
     """``<run folder>/job``: claim, start, stop, exit and cleanup records, and the output."""
 

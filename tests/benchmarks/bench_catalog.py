@@ -148,10 +148,9 @@ def bench_command(table: Table, home: Path) -> None:
     script = Path(sys.executable).with_name("mlconsole")
     own = [str(script)] if script.exists() else [sys.executable, "-m", "mlconsole"]
     paths = os.pathsep.join([str(ROOT / "console"), str(ROOT / "plugins")])
-    env = {**os.environ, "PYTHONPATH": paths, "MLCONSOLE_HOME": str(home), "PYTHONDONTWRITEBYTECODE": ""}
+    env = {**os.environ, "PYTHONPATH": paths, "MLCONSOLE_HOME": str(home)}
     for what, argv, target in (
         ("python -c pass", [sys.executable, "-c", "pass"], ""),
-        ("python -I -c pass", [sys.executable, "-I", "-c", "pass"], ""),
         ("mlconsole run list", [*own, "run", "list"], "<= 60 CPU-ms, <= 25 MB"),
         ("mlconsole run list --json", [*own, "run", "list", "--json"], ""),
         (

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lineagekit import fill_past
 from robot import Robot
 
 from benchmarks.synthetic import START_US, make
@@ -53,6 +54,7 @@ def _fill_in(db: Any) -> None:
     for number in range(RUNS - 4, RUNS + 1):
         (token,) = db.execute("SELECT token FROM run WHERE n = ?", (number,)).fetchone()
         set_handle(db, number, Handle("local", token))
+    fill_past(db, START_US, (BAD, LIVE))
     environment = json.dumps({"python": "3.11.2", "host": {"cpus": 2, "memory_gib": 8}, "packages": {"torch": "2.13"}})
     code = json.dumps({"commit": "4d1e" * 10, "branch": "main", "dirty": True})
     db.execute(

@@ -13,7 +13,7 @@ from mlconsole.domain.plans import Effect
 from mlconsole.errors import NotFound, UsageError
 
 MOST = 10_000
-THING = "a run, NAME@VERSION of a model or dataset, a commit, or the start of a digest"
+THING = "a run, NAME@VERSION of a model or dataset, an environment, a commit, or the start of a digest"
 
 
 def _drawn(dot: bool, mermaid: bool) -> str:
@@ -23,7 +23,7 @@ def _drawn(dot: bool, mermaid: bool) -> str:
 
 
 def find(ctx: Context, word: str) -> Node:
-    """The node that a word means: a key, a label, a run, a version of a model, or a version of a dataset.
+    """The node that a word means: a key, a label, a run, a version of a model or a dataset, an environment.
 
     Raises:
         NotFound: nothing answers to it.
@@ -40,7 +40,7 @@ def find(ctx: Context, word: str) -> Node:
             return graph.find(key())
         except NotFound:
             continue
-    return graph.find(word)
+    return graph.newest_deployment(word) or graph.find(word)
 
 
 @dataclass(frozen=True, slots=True)

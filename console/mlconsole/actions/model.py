@@ -142,9 +142,11 @@ def _check_digest(artifact: Artifact, root: str) -> None:
 class AliasParams:
     """Which alias, and where to."""
 
-    model: str = param(help="name of the model", positional=True, metavar="NAME")
+    model: str = param(help="name of the model", positional=True, cursor="model_name", metavar="NAME")
     alias: str = param(help="the alias, as in champion", positional=True, metavar="ALIAS")
-    version: str = param(help="the version that it shall point to", positional=True, metavar="VERSION")
+    version: str = param(
+        help="the version that it shall point to", positional=True, cursor="model_version", metavar="VERSION"
+    )
     expect: int | None = param(None, help="only if it points there now; 0 for nowhere", metavar="VERSION")
 
 
@@ -241,6 +243,7 @@ ALIAS = Action(
     alias,
     plan_alias,
     target=lambda p: f"{p.model}@{p.alias}",
+    key="a",
 )
 LIST = Action("model list", "List models and their versions", NoParams, Effect.READ, list_models)
 SHOW = Action("model show", "Show a model's version and its files", ModelParams, Effect.READ, show)

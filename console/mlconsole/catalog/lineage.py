@@ -50,6 +50,21 @@ FROM json_each(:numbers) AS wanted
 CROSS JOIN edge ON edge.above = wanted.value
 LIMIT :most
 """
+SELECT_ABOVE = """
+SELECT edge.below, edge.above, edge.role FROM edge WHERE edge.below = :n ORDER BY edge.above DESC LIMIT :most
+"""
+SELECT_BELOW = """
+SELECT edge.below, edge.above, edge.role FROM edge WHERE edge.above = :n ORDER BY edge.below DESC LIMIT :most
+"""
+COUNT_EDGES = """
+SELECT
+    wanted.value,
+    (SELECT count(*) FROM (SELECT 1 FROM edge WHERE below = wanted.value LIMIT :most)),
+    (SELECT count(*) FROM (SELECT 1 FROM edge WHERE above = wanted.value LIMIT :most))
+FROM json_each(:numbers) AS wanted
+"""
+SELECT_LATEST = "SELECT n, kind, key, label, at_us FROM node ORDER BY n DESC LIMIT :most"
+MOST_COUNTED = 10_000
 PREFIXES = ("", "run:", "git:", "blake3:", "sha256:")
 HEXADECIMAL = frozenset("0123456789abcdef")
 FEWEST_CHARACTERS = 4
@@ -251,6 +266,24 @@ class LineageGraph:
             tuple(depth for n, depth in found.depths.items() if n in nodes),
             found.is_cut,
         )
+
+    def latest(self, most: int) -> list[Node]:
+        """The things that came last, the newest first."""
+        return [_node(row) for row in self._store.read(SELECT_LATEST, {"most": most})]
+
+    def beside(self, number: int, way: Way, most: int) -> list[Edge]:
+        """At most so many edges of one node in a direction, those to the newest first."""
+        sql = SELECT_ABOVE if way is Way.UP else SELECT_BELOW
+        return [Edge(*row) for row in self._store.read(sql, {"n": number, "most": most})]
+
+    def degrees(self, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """How many edges lead up and down from each node, counted as far as ten thousand."""
+        rows = self._store.read(COUNT_EDGES, {"numbers": json.dumps(list(numbers)), "most": MOST_COUNTED})
+        return {int(number): (int(up), int(down)) for number, up, down in rows}
+
+    def nodes(self, numbers: Sequence[int]) -> dict[int, Node]:
+        """Nodes by number."""
+        return self._nodes(numbers)
 
     def path(self, one: Node, other: Node, cancelled: Callable[[], bool] = lambda: False) -> LineagePath:
         """A shortest way between two nodes of which one was made from the other.

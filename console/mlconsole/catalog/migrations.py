@@ -256,24 +256,7 @@ def _policies(db: Database) -> None:
     _script(db, POLICIES)
 
 
-def _monitors(db: Database) -> None:
-    from mlconsole.catalog.monitor_schema import MONITORS
-
-    _script(db, MONITORS)
-
-
-MIGRATIONS: tuple[Change, ...] = (
-    _runs,
-    _audit,
-    _money,
-    _content,
-    _keeps,
-    _events,
-    _alerts,
-    _releases,
-    _policies,
-    _monitors,
-)
+MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events, _alerts, _releases, _policies)
 VERSION = len(MIGRATIONS)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from mlconsole.records import record
 
-
-@record
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """A named group of runs, with counts by what became of them."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from mlconsole.records import record
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -30,7 +29,7 @@ class Tenure(StrEnum):
         return self in (Tenure.ON_DEMAND, Tenure.SPOT)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Price:
     """One row of a price book.
 
@@ -61,7 +60,7 @@ class Price:
         return found
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Rate:
     """What this machine costs an hour, and where that figure is from."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlconsole.records import field, record
 
-
-@record
+@dataclass(frozen=True, slots=True)
 class MemberRef:
     """A member of a release and where its bytes are on this machine.
 
@@ -26,7 +25,7 @@ class MemberRef:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class TargetOrder:
     """What a target shall put in place.
 
@@ -47,7 +46,7 @@ class TargetOrder:
     state_dir: Path
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class TargetObservation:
     """What one look at a target showed.
 

@@ -68,7 +68,8 @@ class Acting:
             return "this console is read-only"
         offers = console.place_screen.offers if console.place_screen else frozenset()
         missing = {option.cursor for option in options_of(action) if option.cursor} - offers
-        return "it needs a run under the cursor, as in :runs" if missing else ""
+        what, where = ("a model", ":models") if missing & {"model_name", "model_version"} else ("a run", ":runs")
+        return f"it needs {what} under the cursor, as in {where}" if missing else ""
 
     def _navigate(self, name: str, given: Mapping[str, Any]) -> None:
         target = given.get("run") or ",".join(given.get("runs", ()))

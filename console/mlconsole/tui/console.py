@@ -244,9 +244,11 @@ class Console(PaintedApp[None]):
 
     def actions_for(self, offers: frozenset[str]) -> list[Action[Any]]:
         """The actions with a key whose params the cursor of such a screen can fill in."""
+        # Those of models are loaded where there is one to act on: 5 ms.
+        more = actions.of_noun("model") if "model_name" in offers else ()
         return [
             action
-            for action in self.keyed_actions
+            for action in (*self.keyed_actions, *(one for one in more if one.key))
             if action.key != "enter" and {o.cursor for o in options_of(action) if o.cursor} <= offers
         ]
 
@@ -331,7 +333,9 @@ class Console(PaintedApp[None]):
             for action in actions.every()
         ]
         return out + [
-            Entry(f"go {place.name}", place.name, place.summary, "") for place in places.PLACES if not place.takes
+            Entry(f"go {place.name}", place.name, place.summary, "")
+            for place in places.PLACES
+            if not place.takes or place.is_optional
         ]
 
     def copy(self, text: str, what: str) -> None:

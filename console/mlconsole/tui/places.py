@@ -28,6 +28,7 @@ class Place:
         screen: ``module:class``, loaded when the place is first visited.
         lists: what it lists and filters (``run``, or ``row`` by the columns of its own), empty when it takes no filter.
         takes: what it is about (``run``, ``marked``), empty when it needs nothing.
+        is_optional: it may be visited without what it takes.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Place:
     screen: str
     lists: str = ""
     takes: str = ""
+    is_optional: bool = False
 
 
 PLACES: tuple[Place, ...] = (
@@ -81,6 +83,32 @@ PLACES: tuple[Place, ...] = (
         "what was spent, by any axis; what burns",
         "mlconsole.tui.screens.cost:CostScreen",
         lists="row",
+    ),
+    Place(
+        "models",
+        ("mod",),
+        "Models",
+        "registered versions and their aliases",
+        "mlconsole.tui.screens.models:ModelsScreen",
+        lists="row",
+    ),
+    Place(
+        "model",
+        (),
+        "Model",
+        "one version: files, signature, aliases, card",
+        "mlconsole.tui.screens.model:ModelScreen",
+        takes="model",
+    ),
+    Place(
+        "lineage",
+        ("lin",),
+        "Lineage",
+        "what was made from what",
+        "mlconsole.tui.screens.lineage:LineageScreen",
+        lists="row",
+        takes="thing",
+        is_optional=True,
     ),
     Place(
         "jobs",

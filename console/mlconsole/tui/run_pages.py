@@ -12,6 +12,7 @@ from mlconsole.domain.runs import ParamValue, Run
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers
 from mlconsole.render.states import mark_of
+from mlconsole.tui.explorer import View
 from mlconsole.tui.widgets.line import Span
 
 Lines = list[list[Span]]
@@ -125,3 +126,22 @@ def timeline(details: RunDetails, now: datetime) -> Lines:
     if details.traceback:
         out += [[], [("Traceback", "strong")], *[[(line, "value")] for line in details.traceback.splitlines()]]
     return out + [[(f"damaged: {text}", "error")] for text in details.damage]
+
+
+def lineage(view: View | None, run_id: str) -> Lines:
+    """The lanes around the run, two steps each way."""
+    if view is None:
+        return [[("Nothing is known of its past: it logged no data, no model and no code.", "dim")]]
+    out: Lines = []
+    for row in view.rows:
+        fold = view.folds.get(row.node)
+        if fold is not None:
+            out.append([(f"  {row.text('▸')} {fold.words}", "dim")])
+            continue
+        node = view.nodes[row.node]
+        is_start = row.node == view.start.number
+        lanes = row.text("◆" if is_start else "○")
+        out.append(
+            [(f"  {lanes} ", "dim"), (node.label, "strong" if is_start else "value"), (f"  {node.kind}", "label")]
+        )
+    return [*out, [], [(f"  All of it: :lineage {run_id}", "dim")]]

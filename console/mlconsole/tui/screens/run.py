@@ -11,10 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from mlconsole.actions.run_logs import log_path
+from mlconsole.catalog import Catalog
 from mlconsole.domain.query import Query
 from mlconsole.domain.run_details import RunDetails
+from mlconsole.errors import NotFound
 from mlconsole.render.states import mark_of
 from mlconsole.tui import run_pages
+from mlconsole.tui.explorer import Explorer, View
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.base import PlaceScreen
 from mlconsole.tui.sources import points_of
@@ -25,8 +28,9 @@ from mlconsole.tui.widgets.log import LogView
 from mlconsole.tui.widgets.log_messages import CopyWanted
 from mlconsole.tui.widgets.page import Page
 
-SECTIONS = ("charts", "params", "log", "environment", "code", "artifacts", "timeline")
+SECTIONS = ("charts", "params", "log", "environment", "code", "artifacts", "timeline", "lineage")
 DIFF_LIMIT = 1 << 20
+WIDE_TABS = 84
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Seen:
     metrics: tuple[Points, ...]
     diff: str
     log: Path | None
+    lineage: View | None
 
 
 class RunScreen(PlaceScreen):
@@ -110,7 +115,7 @@ class RunScreen(PlaceScreen):
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
-        return [("1-7 tab", "section"), ("-", "back"), *super().keys()]
+        return [("1-8 tab", "section"), ("-", "back"), *super().keys()]
 
     def look_again(self) -> None:
         """Read the run again."""
@@ -121,7 +126,8 @@ class RunScreen(PlaceScreen):
         details = catalog.runs.details(self.location.target)
         run = details.run
         points = tuple(points for key in run.metrics if (points := points_of(catalog, run, key)).steps)
-        return Seen(details, points, _diff(catalog.run_directory(run.id), details), log_path(self.console.ctx, run))
+        diff = _diff(catalog.run_directory(run.id), details)
+        return Seen(details, points, diff, log_path(self.console.ctx, run), _lineage(catalog, run.id))
 
     def _show(self, seen: Seen) -> None:
         if not self.is_shown:
@@ -151,6 +157,8 @@ class RunScreen(PlaceScreen):
         page = self.query_one("#page", Page)
         if self._section == "code":
             page.show(run_pages.code(details, self._seen.diff))
+        elif self._section == "lineage":
+            page.show(run_pages.lineage(self._seen.lineage, details.run.id))
         elif self._section in ("params", "environment", "artifacts", "timeline"):
             page.show(getattr(run_pages, self._section)(details, now))
 
@@ -168,8 +176,9 @@ class RunScreen(PlaceScreen):
 
     def _show_section(self) -> None:
         spans: list[Span] = []
+        gap = "  " if self.app.size.width > WIDE_TABS else " "
         for i, name in enumerate(SECTIONS, 1):
-            spans += [(f"{i} {name}", "cursor" if name == self._section else "dim"), ("  ", "value")]
+            spans += [(f"{i} {name}", "cursor" if name == self._section else "dim"), (gap, "value")]
         self.query_one("#tabs", Line).show(spans)
         shown = self._section if self._section in ("charts", "log") else "page"
         for name in ("charts", "log", "page"):
@@ -180,6 +189,18 @@ class RunScreen(PlaceScreen):
         """The section takes the keys."""
         shown = self._section if self._section in ("charts", "log") else "page"
         self.set_focus(self.query_one(f"#{shown}"))
+
+
+def _lineage(catalog: Catalog, run_id: str) -> View | None:
+    """What the run was made from and what came of it, two steps each way; None where nothing was written."""
+    try:
+        start = catalog.lineage.find(f"run:{run_id}")
+    except NotFound:
+        return None
+    explorer = Explorer(catalog.lineage)
+    explorer.begin(start.number, explorer.ways)
+    explorer.widen(start)
+    return explorer.view(start)
 
 
 def _diff(directory: Path, details: RunDetails) -> str:
