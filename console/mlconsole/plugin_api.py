@@ -28,6 +28,7 @@ from mlconsole.domain.jobs import (
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.domain.targets import MemberRef, TargetObservation, TargetOrder
 from mlconsole.errors import ActionFailed, BackendUnreachable, ConfigError, MlconsoleError, NotFound, UsageError
+from mlconsole.records import record, replace
 
 __all__ = [
     "Ability",
@@ -61,6 +62,8 @@ __all__ = [
     "UsageError",
     "Withdraws",
     "backend_settings",
+    "record",
+    "replace",
 ]
 
 

@@ -10,13 +10,13 @@ import importlib
 import os
 import sys
 import traceback
-from dataclasses import dataclass
 from functools import lru_cache
 
 from mlconsole.errors import BackendUnreachable, NotFound
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Broken:
     """A plugin that could not be loaded: its name, and the last line of what it raised."""
 

@@ -6,9 +6,8 @@ import os
 import pwd
 import signal
 import time
-from dataclasses import replace
 
-from mlconsole.plugin_api import ActionFailed, BackendUnreachable, Handle, Observation, State
+from mlconsole.plugin_api import ActionFailed, BackendUnreachable, Handle, Observation, State, replace
 from mlconsole_local import shim
 from mlconsole_local.records import JobFolder, Record, named
 from mlconsole_local.sight import Sight

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from mlconsole.plugin_api import Handle, UsageError
+from mlconsole.plugin_api import Handle, UsageError, record
 from mlconsole_local import shim
 
 BACKEND_NAME = "local"
@@ -14,7 +13,7 @@ BACKEND_NAME = "local"
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobFolder:
     """``<run folder>/job``: claim, start, stop, exit and cleanup records, and the output."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlconsole.plugin_api import Handle, Observation, Outcome, State, UsageError
+from mlconsole.plugin_api import Handle, Observation, Outcome, State, UsageError, replace
 from mlconsole_local import finals, shim
 from mlconsole_local.records import JobFolder, Record, named
 from mlconsole_local.submission import give_up

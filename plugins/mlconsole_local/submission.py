@@ -8,17 +8,16 @@ import select
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from mlconsole.plugin_api import ActionFailed, BackendUnreachable, JobSpec, UsageError
+from mlconsole.plugin_api import ActionFailed, BackendUnreachable, JobSpec, UsageError, record
 from mlconsole_local import finaliser, shim
 from mlconsole_local.records import JobFolder, Record
 
 REPLY_DEADLINE_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Submission:
     """One job on its way to a supervisor."""
 

@@ -148,9 +148,10 @@ def bench_command(table: Table, home: Path) -> None:
     script = Path(sys.executable).with_name("mlconsole")
     own = [str(script)] if script.exists() else [sys.executable, "-m", "mlconsole"]
     paths = os.pathsep.join([str(ROOT / "console"), str(ROOT / "plugins")])
-    env = {**os.environ, "PYTHONPATH": paths, "MLCONSOLE_HOME": str(home)}
+    env = {**os.environ, "PYTHONPATH": paths, "MLCONSOLE_HOME": str(home), "PYTHONDONTWRITEBYTECODE": ""}
     for what, argv, target in (
         ("python -c pass", [sys.executable, "-c", "pass"], ""),
+        ("python -I -c pass", [sys.executable, "-I", "-c", "pass"], ""),
         ("mlconsole run list", [*own, "run", "list"], "<= 60 CPU-ms, <= 25 MB"),
         ("mlconsole run list --json", [*own, "run", "list", "--json"], ""),
         (

@@ -2,14 +2,14 @@
 
 The runs are made up: values follow from a run's number by multiplication, so that two catalogs of one size are equal.
 
-Usage: python tests/benchmarks/synthetic.py DIRECTORY [RUNS]
+Usage: python tests/benchmarks/synthetic.py DIRECTORY [RUNS] [--histories N]
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import sqlite3
-import sys
 import time
 from array import array
 from pathlib import Path
@@ -124,8 +124,19 @@ def _add_history(db: sqlite3.Connection, run: int) -> None:
         append(db, run, key, writer, 0, Points(array("q", range(count)), times, values))
 
 
-if __name__ == "__main__":
-    place, number = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
+def main() -> None:
+    """Make one catalog."""
+    parser = argparse.ArgumentParser(description="Make a catalog of made-up runs for benchmarks.")
+    parser.add_argument("directory", type=Path, help="where to make it; must not hold one")
+    parser.add_argument("runs", type=int, nargs="?", default=100_000, help="how many runs (%(default)s)")
+    parser.add_argument("--histories", type=int, default=4, help="so many of the newest have points (%(default)s)")
+    words = parser.parse_args()
+    if (words.directory / "catalog.db").exists():
+        parser.error(f'There is a catalog in "{words.directory}" already.')
     began = time.perf_counter()
-    make(place, number)
-    print(f"{number:,} runs in {place} after {time.perf_counter() - began:.1f} s")
+    make(words.directory, words.runs, histories=words.histories)
+    print(f"{words.runs:,} runs in {words.directory} after {time.perf_counter() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import cast
 
@@ -27,12 +26,13 @@ from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, N
 from mlconsole.plugin_api import Finalises
 from mlconsole.recorder.bundle import write_bundle
 from mlconsole.recorder.redact import redact_argv, redact_mapping
+from mlconsole.records import record, replace
 
 MOST_GPUS = 1024
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LaunchParams:
     """What to launch and how to call it."""
 

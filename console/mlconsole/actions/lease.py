@@ -7,7 +7,6 @@ last dollars, one gets them and the other is told.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
@@ -23,13 +22,14 @@ from mlconsole.domain.plans import Step
 from mlconsole.domain.times import to_us
 from mlconsole.domain.uptime import Uptime
 from mlconsole.plugin_api import RunsHere
+from mlconsole.records import record
 
 if TYPE_CHECKING:
     from mlconsole.actions.budget import Spender
     from mlconsole.domain.gpu import GpuSnapshot
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tenancy:
     """What a run is about to hold on this machine.
 

@@ -47,3 +47,11 @@ def table_named(ctx: Context, word: str) -> tuple[Table, str]:
     """The table that a word names, and the id of the dataset version if it is one."""
     files, digest = files_of(ctx, word)
     return table_of(word, files), digest
+
+
+def digest_of(word: str) -> str:
+    """The id that files would have as a dataset: the digest of their names and bytes."""
+    from mlconsole.content.hashing import Hasher
+    from mlconsole.content.tree import find, measure, source_of
+
+    return measure(find(source_of(word, os.getcwd())), Hasher()).digest

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.lineage import LineageGraph
     from mlconsole.catalog.metrics import Metrics
     from mlconsole.catalog.models import Models
+    from mlconsole.catalog.monitors import Monitors
     from mlconsole.catalog.policies import Policies
     from mlconsole.catalog.prices import Prices
     from mlconsole.catalog.releases import Releases
@@ -152,6 +153,13 @@ class Catalog:
         from mlconsole.catalog.models import Models
 
         return Models(self.store)
+
+    @cached_property
+    def monitors(self) -> Monitors:
+        """The monitors of live data."""
+        from mlconsole.catalog.monitors import Monitors
+
+        return Monitors(self.store)
 
     @cached_property
     def lineage(self) -> LineageGraph:

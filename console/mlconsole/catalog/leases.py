@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from mlconsole.catalog.rows import EPOCH, moment
 from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.times import to_us
 from mlconsole.domain.uptime import NO_GPU
+from mlconsole.records import record
 
 if TYPE_CHECKING:
     from mlconsole.domain.gpu import GpuReading
@@ -66,7 +66,7 @@ WHERE lease.machine = :machine AND lease.ended_us IS NULL AND run.reach = 'unrea
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tenant:
     """A run on its way to a lease: what its account is called, and until when its time limit lets it run."""
 

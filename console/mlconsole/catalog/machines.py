@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from mlconsole.catalog.store import storable
 from mlconsole.domain.prices import Rate, Tenure
 from mlconsole.domain.uptime import Uptime
+from mlconsole.records import record
 
 SELECT_MACHINE = "SELECT n, gpus, settled_us, boot_id, awake_us FROM machine WHERE host = :host"
 SELECT_HOSTS = "SELECT host FROM machine ORDER BY n"
@@ -31,7 +31,7 @@ VALUES (:machine, :from_us, :microusd_per_h, :tenure, :gpus, :source)
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MachineRow:
     """A machine as the ledger knows it: ``rates`` by the moment each one began, the earliest first."""
 

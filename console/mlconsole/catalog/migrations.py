@@ -256,7 +256,24 @@ def _policies(db: Database) -> None:
     _script(db, POLICIES)
 
 
-MIGRATIONS: tuple[Change, ...] = (_runs, _audit, _money, _content, _keeps, _events, _alerts, _releases, _policies)
+def _monitors(db: Database) -> None:
+    from mlconsole.catalog.monitor_schema import MONITORS
+
+    _script(db, MONITORS)
+
+
+MIGRATIONS: tuple[Change, ...] = (
+    _runs,
+    _audit,
+    _money,
+    _content,
+    _keeps,
+    _events,
+    _alerts,
+    _releases,
+    _policies,
+    _monitors,
+)
 VERSION = len(MIGRATIONS)
 
 

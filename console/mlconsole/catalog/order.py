@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlconsole.catalog.fields import COLUMNS, TABLES, Fields
+from mlconsole.catalog.fields import COLUMNS, SOURCES, TABLES, Fields
 from mlconsole.domain.query import Field, FieldKind, Sort
 
 Scalar = int | float | str | None
@@ -127,9 +127,10 @@ def _builtin_phases(first: Sort, ties: tuple[Term, ...]) -> list[Phase]:
     if first.field.name == "experiment":
         return [Phase("experiment", "run.n", "1", (Term("experiment.name", first.descending), *ties, number))]
     column = COLUMNS[first.field.name]
+    source = SOURCES.get(first.field.name, f"({column})")
     return [
-        Phase("run", "run.n", f"({column}) IS NOT NULL", (Term(column, first.descending), *ties, number)),
-        Phase("run", "run.n", f"({column}) IS NULL", (*ties, NEWEST)),
+        Phase("run", "run.n", f"{source} IS NOT NULL", (Term(column, first.descending), *ties, number)),
+        Phase("run", "run.n", f"{source} IS NULL", (*ties, NEWEST)),
     ]
 
 

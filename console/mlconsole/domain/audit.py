@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from mlconsole.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class AuditRow:
     """One row. ``phase`` is ``begin`` (with the first change) or ``end`` (with the result)."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mlconsole.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Event:
     """One thing that has happened. ``subject`` is what it is about; ``at`` when it happened, not when it was noted."""
 
@@ -19,7 +20,7 @@ class Event:
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EventKind:
     """A kind of event: when it is, in words, and the fields that its data has."""
 

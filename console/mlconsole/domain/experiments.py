@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from mlconsole.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Experiment:
     """A named group of runs, with counts by what became of them."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from mlconsole.domain.runs import Outcome, State
+from mlconsole.records import field, record
 
 
 class Ability(StrEnum):
@@ -27,7 +27,7 @@ class Ability(StrEnum):
     HOSTS = "hosts"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resources:
     """What a job asks for. None means: not asked, the backend's default."""
 
@@ -37,7 +37,7 @@ class Resources:
     nodes: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LimitWarning:
     """A signal that the program itself gets before its time limit, so that it can save its state.
 
@@ -48,7 +48,7 @@ class LimitWarning:
     lead_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CodeCopy:
     """A copy of the code that a job runs from: a folder on the console's machine whose content never changes.
 
@@ -60,7 +60,7 @@ class CodeCopy:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobSpec:
     """A program to run, exactly.
 
@@ -99,7 +99,7 @@ class JobSpec:
     wake: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handle:
     """A backend's own name for a job, with the token it was submitted under. ``data`` is JSON-able."""
 
@@ -118,7 +118,7 @@ class FinaliserState(StrEnum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finaliser:
     """One teardown command of a job: it runs to success exactly once, after the program has ended, however it ended.
 
@@ -131,7 +131,7 @@ class Finaliser:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observation:
     """What one look at one job showed, and the evidence for it.
 
@@ -153,7 +153,7 @@ class Observation:
     finalisers: tuple[Finaliser, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Probe:
     """Whether a backend answers, its version and its abilities; ``detail`` says what it found, in words.
 
@@ -167,7 +167,7 @@ class Probe:
     is_set_up: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogChunk:
     """Bytes of one stream from an offset; ``next_offset`` is where to read on. ``done`` when the job has ended."""
 
@@ -176,7 +176,7 @@ class LogChunk:
     done: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostStatus:
     """One machine (or node) that a backend runs jobs on, as it was last seen; None: not known.
 
@@ -207,7 +207,7 @@ class HostStatus:
     age_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BackendStatus:
     """One installed backend and the answer of its last probe."""
 

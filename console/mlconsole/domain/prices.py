@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from mlconsole.records import record
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -29,7 +30,7 @@ class Tenure(StrEnum):
         return self in (Tenure.ON_DEMAND, Tenure.SPOT)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Price:
     """One row of a price book.
 
@@ -60,7 +61,7 @@ class Price:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rate:
     """What this machine costs an hour, and where that figure is from."""
 

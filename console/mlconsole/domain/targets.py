@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlconsole.records import field, record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class MemberRef:
     """A member of a release and where its bytes are on this machine.
 
@@ -25,7 +26,7 @@ class MemberRef:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetOrder:
     """What a target shall put in place.
 
@@ -46,7 +47,7 @@ class TargetOrder:
     state_dir: Path
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetObservation:
     """What one look at a target showed.
 

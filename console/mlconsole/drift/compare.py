@@ -126,13 +126,18 @@ def _of_columns(
     return [replace(one, slice=piece) for one in out] if piece else out
 
 
+def chosen_tests(column: ColumnProfile, plan: Plan) -> list[DriftTest]:
+    """The tests of a column: those that were named and take it, or one by its kind, and that of missing values."""
+    chosen = [tests.named(name) for name in plan.tests] or _default(column, plan)
+    return [test for test in chosen if _takes(column, test)]
+
+
 def results_of(stack: Stack, plan: Plan) -> list[list[ColumnResult]]:
     """Of one column, for each test a list with a result a window; not corrected yet."""
-    chosen = [tests.named(name) for name in plan.tests] or _default(stack.reference, plan)
-    found = [_result(stack, test, plan.rule) for test in chosen if _takes(stack.reference, test)]
+    found = [_result(stack, test, plan.rule) for test in chosen_tests(stack.reference, plan)]
     if plan.tests and not found:
         found.append([_silent(stack, i, "none of these tests takes such a column") for i in range(len(stack.rows))])
-    elif not plan.tests and len(chosen) == 1:
+    elif not plan.tests and len(found) == 1:
         note = UNTESTED.get(stack.reference.kind)
         if note is None:
             found.insert(0, [_silent(stack, i, "no values to compare") for i in range(len(stack.rows))])
@@ -181,10 +186,10 @@ def _result(stack: Stack, test: DriftTest, rule: Rule) -> list[ColumnResult]:
     if not len(enough):
         return out
     picked = stack.pick(enough)
-    measured, bins = _measured(picked, test)
+    found, bins = measured(picked, test)
     for place, window in enumerate(enough):
         worst = _worst(bins, place) if bins is not None else _lost(picked, place)
-        effect, chance = float(measured.effect[place]), float(measured.p_value[place])
+        effect, chance = float(found.effect[place]), float(found.p_value[place])
         name = (stack.reference.name, test.name)
         out[window] = ColumnResult(
             *name, effect, chance, Verdict.OK, own, int(sizes[window]), rule.floor(test.definition), worst=worst
@@ -199,19 +204,33 @@ def _too_few(stack: Stack, test: DriftTest, own: int, size: int, rule: Rule) -> 
     return ColumnResult(stack.reference.name, test.name, None, None, Verdict.INSUFFICIENT, own, size, floor, note=note)
 
 
-def _measured(stack: Stack, test: DriftTest) -> tuple[Measured, Categories | None]:
+def measured(stack: Stack, test: DriftTest, *, names_worst: bool = True) -> tuple[Measured, Categories | None]:
     """What the test measured, and the bins or categories to name the worst one of."""
     if test.rows is not None:
         return test.rows(stack), None
-    if isinstance(stack.reference.shape, NumberShape):
-        bins = stack.bins()
-        if test.numbers is not None:
-            return test.numbers(stack.numbers()), bins
+    if not isinstance(stack.reference.shape, NumberShape):
         assert test.categories is not None
-        return test.categories(bins), bins
+        categories = stack.categories()
+        return test.categories(categories), categories
+    if test.numbers is not None:
+        return test.numbers(stack.numbers()), stack.bins(stack.most_bins().min()) if names_worst else None
+    return _binned(stack, test)
+
+
+def _binned(stack: Stack, test: DriftTest) -> tuple[Measured, Categories | None]:
+    """A test of categories on numbers; windows of other sizes have other bins, and are measured apart."""
+    import numpy as np
+
     assert test.categories is not None
-    categories = stack.categories()
-    return test.categories(categories), categories
+    most = stack.most_bins()
+    effect, chance = np.zeros(len(most)), np.zeros(len(most))
+    bins = None
+    for count in np.unique(most):
+        own = np.flatnonzero(most == count)
+        bins = stack.pick(own).bins(int(count))
+        found = test.categories(bins)
+        effect[own], chance[own] = found.effect, found.p_value
+    return Measured(effect, chance), bins
 
 
 def _worst(categories: Categories, window: int) -> Bin:

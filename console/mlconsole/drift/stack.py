@@ -26,7 +26,7 @@ class Numbers:
         edges: k values, ascending.
         reference: 2k + 1 counts; see :class:`~mlconsole.domain.drift.NumberShape`.
         current: as many for each of W windows.
-        scale: what a distance is measured in: a standard deviation of the reference.
+        scale: what a distance is measured in, of each window: a standard deviation of the reference.
         beyond: W by 2: what numbers below the first edge, and above the last, lie beyond it, the mean over all.
         reference_beyond: the same two of the reference.
     """
@@ -34,7 +34,7 @@ class Numbers:
     edges: np.ndarray
     reference: np.ndarray
     current: np.ndarray
-    scale: float
+    scale: np.ndarray
     beyond: np.ndarray
     reference_beyond: np.ndarray
 
@@ -112,19 +112,18 @@ class Stack:
         assert isinstance(shape, NumberShape)
         counts = np.frombuffer(shape.counts, dtype=np.float64)
         n = max(1.0, counts.sum())
-        scale = shape.std if shape.std > 0 else self._spread(shape, n)
+        scale = np.full(len(self.rows), shape.std) if shape.std > 0 else self._spread(shape, n)
         beyond = self.beyond / np.maximum(1, self.n)[:, None]
         edges = np.frombuffer(shape.edges, dtype=np.float64)
         return Numbers(edges, counts, self.counts, scale, beyond, np.array([shape.below, shape.above]) / n)
 
-    def _spread(self, shape: NumberShape, n: float) -> float:
-        """A scale where the reference is constant: the standard deviation of both together."""
+    def _spread(self, shape: NumberShape, n: float) -> np.ndarray:
+        """A scale where the reference is constant: the standard deviation of both together; 1 where that is 0."""
         import numpy as np
 
-        m = self.n
-        share = n * m / np.maximum(1, n + m) ** 2
-        between = share * (self.means - shape.mean) ** 2 + m / np.maximum(1, n + m) * self.stds**2
-        return float(np.sqrt(np.nanmax(between, initial=0.0))) or 1.0
+        m = np.maximum(1, self.n)
+        between = n * m / (n + m) ** 2 * (self.means - shape.mean) ** 2 + m / (n + m) * self.stds**2
+        return np.asarray(np.where(between > 0, np.sqrt(between), 1.0))
 
     def categories(self) -> Categories:
         """The column as categories, rare ones together in the last."""
@@ -135,20 +134,26 @@ class Stack:
         counts = np.array([*shape.counts, shape.other], dtype=np.float64)
         return Categories((*shape.values, OTHER), counts, self.counts)
 
-    def bins(self) -> Categories:
-        """Numbers as up to ten bins, each with about the same share of the reference."""
+    def most_bins(self) -> np.ndarray:
+        """Into how many bins each window is cut: ten, fewer where they would hold less than five values."""
+        import numpy as np
+
+        fewest = np.minimum(self.reference.values, self.n)
+        return np.asarray(np.clip(fewest // FEWEST_EXPECTED, 2, MOST_BINS).astype(int))
+
+    def bins(self, most: int) -> Categories:
+        """Numbers as bins, each with about the same share of the reference."""
         import numpy as np
 
         numbers = self.numbers()
-        fewest = float(min(numbers.reference.sum(), numbers.n.min(initial=np.inf)))
-        most = int(max(2, min(MOST_BINS, fewest // FEWEST_EXPECTED)))
         cells = numbers.reference.cumsum() / numbers.reference.sum()
         group = np.minimum((cells - numbers.reference / numbers.reference.sum() / 2) * most, most - 1).astype(int)
         # An atom is not torn apart, and the cells round it belong to the bin of their middle: groups only ascend.
         _, group = np.unique(np.maximum.accumulate(group), return_inverse=True)
         width = int(group.max()) + 1
         ours = np.bincount(group, numbers.reference, width)
-        theirs = np.stack([np.bincount(group, row, width) for row in numbers.current])
+        starts = np.flatnonzero(np.diff(group, prepend=-1))
+        theirs = np.add.reduceat(numbers.current, starts, axis=1)
         return Categories(tuple(_labels(numbers.edges, group, self.reference.kind)), ours, theirs)
 
 

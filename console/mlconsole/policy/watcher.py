@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.gpu import watch as watch_gpus
+from mlconsole.actions.monitor_check import check_due
 from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import ingest, observe_live
 from mlconsole.domain.events import Event
@@ -61,6 +62,7 @@ class Term:
             Duty("policies", office.round, EVALUATE_S),
             Duty("runs", lambda: take_in(ctx, self.fence, runs.PREFIXES, runs.look(ctx)), LOOK_S),
             Duty("budgets", lambda: take_in(ctx, self.fence, budgets.PREFIXES, budgets.look(ctx)), LOOK_S),
+            Duty("monitors", lambda: check_due(ctx), LOOK_S),
             Duty("gpus", self._look_at_gpus, GPUS_AGAIN_S),
             Duty("costs", lambda: settle_now(ctx, ctx.clock()), SETTLE_S),
         ]

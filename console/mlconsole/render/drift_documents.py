@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Any
 
 from mlconsole.domain.drift import Bin, CheckFinding, CheckReport, ColumnResult, DriftReport, SchemaFinding
+from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
+from mlconsole.domain.times import iso
 
 Document = dict[str, Any]
 
@@ -15,6 +17,19 @@ def document(result: object) -> Document | None:
     if isinstance(result, DriftReport):
         kind = "monitor_check" if result.monitor else "drift"
         return {"kind": kind, **report_document(result)}
+    if isinstance(result, MonitorCheck):
+        windows = [window_document(window) for window in result.windows]
+        return {
+            "kind": "monitor_check",
+            **report_document(result.report),
+            "windows": windows,
+            "waiting": result.waiting,
+        }
+    if isinstance(result, MonitorPage):
+        report = None if result.report is None else report_document(result.report)
+        return {"kind": "monitor", **monitor_document(result.state), "report": report}
+    if isinstance(result, Replay):
+        return _replay(result)
     if isinstance(result, CheckReport):
         return {"kind": "check", **check_document(result)}
     return None
@@ -22,6 +37,8 @@ def document(result: object) -> Document | None:
 
 def item(thing: object) -> Document | None:
     """An element of a list about drift; None for any other."""
+    if isinstance(thing, MonitorState):
+        return monitor_document(thing)
     return report_document(thing) if isinstance(thing, DriftReport) else None
 
 
@@ -94,3 +111,66 @@ def _finding(finding: CheckFinding) -> Document:
         "expected": finding.expected,
         "found": finding.found,
     }
+
+
+def monitor_document(state: MonitorState) -> Document:
+    """A monitor and how it stands; ``verdict`` is that of its newest window."""
+    monitor, newest = state.monitor, state.newest
+    return {
+        "name": monitor.name,
+        "verdict": newest.verdict.value if newest else None,
+        "alert": state.alert or "ok",
+        "worst": newest.worst if newest else "",
+        "rows": newest.rows if newest else 0,
+        "windows": state.total,
+        "baseline": monitor.baseline,
+        "baseline_rows": monitor.baseline_rows,
+        "baseline_digest": monitor.baseline_digest,
+        "live": monitor.live,
+        "window": monitor.window.text,
+        "tests": list(monitor.tests),
+        "watched": list(monitor.columns),
+        "slices": list(monitor.slices),
+        "level": monitor.rule.level,
+        "floors": dict(monitor.rule.floors),
+        "every_s": monitor.every_s,
+        "opens": list(monitor.opens),
+        "closes": monitor.closes,
+        "created_at": iso(monitor.created_at),
+        "created_by": monitor.created_by,
+        "checked_at": iso(monitor.checked_at),
+        "trouble": monitor.trouble,
+        "recent": [window_document(window) for window in state.windows],
+    }
+
+
+def window_document(window: WindowSummary) -> Document:
+    """A judged window."""
+    return {
+        "window": window.label,
+        "verdict": window.verdict.value,
+        "rows": window.rows,
+        "drifted": window.drifted,
+        "worst": window.worst,
+        "test": window.worst_test,
+        "effect": window.worst_effect,
+        "began_at": iso(window.began_at),
+        "ended_at": iso(window.ended_at),
+        "judged_at": iso(window.judged_at),
+    }
+
+
+def _replay(found: Replay) -> Document:
+    rows = [
+        {
+            "factor": row.factor,
+            "level": row.level,
+            "windows": row.windows,
+            "drift": row.drift,
+            "alerts": row.alerts,
+            "alerts_per_week": row.alerts_per_week,
+        }
+        for row in found.rows
+    ]
+    windows = [window_document(window) for window in found.windows]
+    return {"kind": "replay", "monitor": found.monitor, "span_s": found.span_s, "thresholds": rows, "windows": windows}

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, TestDefinition, Verdict
+from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
+from mlconsole.domain.times import iso
 from mlconsole.render import numbers
 from mlconsole.render.sanitise import clean
+from mlconsole.render.spark import sparkline
 from mlconsole.render.tables import table
 
 MOST_LINES = 200
@@ -26,11 +29,20 @@ def lines(result: object, now: datetime) -> list[str] | None:
         return _report(result)
     if isinstance(result, CheckReport):
         return _check(result)
+    if isinstance(result, MonitorCheck):
+        return _monitor_check(result)
+    if isinstance(result, MonitorPage):
+        return _page(result, now)
+    if isinstance(result, Replay):
+        return _replay(result)
     return None
 
 
 def listing(items: Sequence[object], now: datetime) -> list[str] | None:
     """The lines of a list about drift; None for any other."""
+    if isinstance(items[0], MonitorState):
+        rows = [_state(one, now) for one in items if isinstance(one, MonitorState)]
+        return table(("MONITOR", "STATE", "LAST WINDOWS", "WORST", "EFFECT", "ROWS", "WINDOW", "CHECKED"), rows, {4, 5})
     if isinstance(items[0], TestDefinition):
         return [line for one in items if isinstance(one, TestDefinition) for line in _definition(one)][1:]
     return None
@@ -97,3 +109,78 @@ def _definition(one: TestDefinition) -> list[str]:
         ("source", one.source),
     ]
     return ["", f"{one.name}  {one.summary}", *(f"  {title:7} {text}" for title, text in pairs)]
+
+
+def state_words(state: MonitorState) -> str:
+    """How a monitor stands, in a glyph and words: its alert if it has one, else its newest window's verdict."""
+    if state.monitor.trouble:
+        return "? trouble"
+    if state.alert:
+        return f"▲ {state.alert}"
+    return WORDS[state.newest.verdict] if state.newest else "· no window yet"
+
+
+def course(state: MonitorState, width: int = 30, *, is_ascii: bool = False) -> str:
+    """The worst effect of the last windows as a sparkline, in floors; insufficient ones are gaps."""
+    gap = (Verdict.INSUFFICIENT,)
+    values = [float("nan") if window.verdict in gap else window.worst_weight for window in state.windows[-width:]]
+    return sparkline(values, len(values), is_ascii=is_ascii).strip() if values else ""
+
+
+def _state(state: MonitorState, now: datetime) -> tuple[str, ...]:
+    newest, monitor = state.newest, state.monitor
+    worst = (newest.worst, numbers.number(newest.worst_effect), f"{newest.rows:,}") if newest else ("", "", "")
+    checked = numbers.ago(monitor.checked_at, now)
+    return (monitor.name, state_words(state), course(state), *worst, monitor.window.text, checked)
+
+
+def _monitor_check(found: MonitorCheck) -> list[str]:
+    out = _report(found.report)
+    if len(found.windows) > 1:
+        out += ["", *_windows(found.windows)]
+    return out
+
+
+def _windows(windows: Sequence[WindowSummary]) -> list[str]:
+    rows = [
+        (w.label, WORDS[w.verdict], f"{w.rows:,}", str(w.drifted), w.worst, numbers.number(w.worst_effect))
+        for w in windows[-MOST_LINES:]
+    ]
+    return table(("WINDOW", "VERDICT", "ROWS", "DRIFTED", "WORST", "EFFECT"), rows, {2, 3, 5})
+
+
+def _page(page: MonitorPage, now: datetime) -> list[str]:
+    monitor = page.state.monitor
+    k, n = monitor.opens
+    pairs = [
+        ("monitor", monitor.name),
+        ("state", state_words(page.state)),
+        ("trouble", monitor.trouble),
+        ("baseline", f"{monitor.baseline}  {monitor.baseline_rows:,} rows  {monitor.baseline_digest[:19]}"),
+        ("live", monitor.live),
+        ("windows", f"{monitor.window.text}, {page.state.total:,} judged"),
+        ("rule", f"{k} of {n} bad windows open, {monitor.closes} clean close; level {monitor.rule.level:g}"),
+        ("tests", ", ".join(monitor.tests)),
+        ("columns", ", ".join(monitor.columns)),
+        ("slices", ", ".join(monitor.slices)),
+        ("checked", iso(monitor.checked_at) or "not yet"),
+        ("course", course(page.state)),
+    ]
+    out = [f"{title:10}{clean(text, 2000)}" for title, text in pairs if text]
+    if page.state.windows:
+        out += ["", *_windows(page.state.windows)]
+    return out + (["", *_report(page.report)] if page.report is not None else [])
+
+
+def _replay(found: Replay) -> list[str]:
+    if not found.windows:
+        return ["No window was judged yet."]
+    bad = [window for window in found.windows if window.verdict is Verdict.DRIFT]
+    days = found.span_s / 86_400
+    out = [f"{clean(found.monitor)}  {len(found.windows):,} windows over {days:.3g} days, {len(bad):,} are drift", ""]
+    rows = [
+        (f"x {row.factor:g}", f"{row.drift:,}", f"{row.alerts:,}", numbers.number(row.alerts_per_week))
+        for row in found.rows
+    ]
+    out += table(("FLOORS", "DRIFT", "ALERTS", "ALERTS A WEEK"), rows, {1, 2, 3})
+    return [*out, "", *_windows(bad)] if bad else out

@@ -46,6 +46,7 @@ EMPTY = {
     "firing": "No policy has fired, and none was held back.",
     "policy_change": "The file holds no policies.",
     "alert": "Nothing fires. What is over: mlconsole alert list --all",
+    "monitor": "No monitors yet. Make one: mlconsole monitor add NAME --baseline DATA --live GLOB",
     "budget": "No budgets yet. Set one: mlconsole budget set NAME --usd 500 --per month",
 }
 

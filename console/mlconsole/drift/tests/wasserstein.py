@@ -36,14 +36,15 @@ def distance(numbers: Numbers) -> np.ndarray:
     ours, theirs = numbers.distributions()
     gap = theirs - ours
     wide = np.longdouble if np.abs(numbers.edges).max(initial=0.0) > HUGE else np.float64
-    widths = np.diff(numbers.edges.astype(wide)) / numbers.scale
+    widths = np.diff(numbers.edges.astype(wide))
     left, right = np.abs(gap[:, 1:-1:2]), np.abs(gap[:, 2::2])
     same = gap[:, 1:-1:2] * gap[:, 2::2] >= 0
     with np.errstate(invalid="ignore", divide="ignore"):
         crossing = np.nan_to_num((left**2 + right**2) / (2 * (left + right)))
     inside = (np.where(same, (left + right) / 2, crossing) * widths).sum(axis=1)
-    outside = np.abs(numbers.beyond - numbers.reference_beyond).astype(wide).sum(axis=1) / numbers.scale
-    total: np.ndarray = np.minimum(inside + outside, np.finfo(np.float64).max).astype(np.float64)
+    outside = np.abs(numbers.beyond.astype(wide) - numbers.reference_beyond).sum(axis=1)
+    scaled = (inside + outside) / numbers.scale
+    total: np.ndarray = np.minimum(scaled, np.finfo(np.float64).max).astype(np.float64)
     return total
 
 

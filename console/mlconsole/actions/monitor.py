@@ -1,0 +1,211 @@
+"""Monitors: made, listed, shown, and taken away."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlconsole.actions.base import Action, NoParams, param
+from mlconsole.actions.context import Context
+from mlconsole.domain.drift import LEVEL
+from mlconsole.domain.monitors import MonitorPage, MonitorState, WindowKind, window_spec
+from mlconsole.domain.plans import Effect, Plan, Step
+from mlconsole.domain.results import Done, Listing
+from mlconsole.domain.times import parse_duration
+from mlconsole.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlconsole.domain.drift import Profile
+
+SHOWN_WINDOWS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class AddParams:
+    """What is watched, against what, how."""
+
+    name: str = param(help="name of the monitor", positional=True, metavar="NAME")
+    baseline: str | None = param(None, help="what it should be like: a file, a pattern or a dataset", metavar="DATA")
+    live: str | None = param(None, help="the live data: a file, a folder, or a pattern in quotes", metavar="GLOB")
+    window: str = param("24h", help="rows:1000, 24h or last:5 (files)", metavar="WINDOW")
+    time: str | None = param(None, help="column of moments that puts a row into its window", metavar="COLUMN")
+    tests: str | None = param(None, help="tests by name, with commas; see drift tests", metavar="NAMES")
+    columns: str | None = param(None, help="these columns alone, with commas", metavar="NAMES")
+    slices: str | None = param(None, help="also within the most frequent values of these columns", metavar="NAMES")
+    expect: str | None = param(None, help="expectations to check every window against first", metavar="FILE.toml")
+    every: str = param("5m", help="how often the watcher looks at it", metavar="TIME")
+    level: float = param(LEVEL, help="share of false discoveries that is put up with", metavar="SHARE")
+    floor: tuple[str, ...] = param(
+        (), help="least effect that counts, as TEST=VALUE; may be given again", metavar="T=V"
+    )
+    opens: str = param("2/3", help="so many bad ones of so many windows open an alert", metavar="K/N")
+    closes: int = param(2, help="so many clean windows in a row close it", metavar="M")
+
+
+def _how(params: AddParams) -> tuple[dict[str, Any], float]:
+    """How it is judged, as it is kept, and how often in seconds.
+
+    Raises:
+        UsageError: something of it is wrong.
+    """
+    from mlconsole.actions.drift import plan_of, rule_of
+
+    if not params.name.strip() or params.name != params.name.strip():
+        raise UsageError(f'"{params.name}" is no name for a monitor.')
+    if params.baseline is None or params.live is None:
+        raise UsageError("A monitor compares live data with a baseline.", "Say both: --baseline DATA --live GLOB")
+    every = parse_duration(params.every)
+    if every is None or not 1 <= every <= 30 * 86_400:
+        raise UsageError(f'"{params.every}" is no time.', "Write --every 5m.")
+    opens = re.fullmatch(r"(\d{1,2})/(\d{1,2})", params.opens)
+    if opens is None or not 1 <= int(opens[1]) <= int(opens[2]) or not 1 <= params.closes <= 99:
+        raise UsageError(f'"{params.opens}" is no number of windows.', "Write --opens 2/3 --closes 2.")
+    if params.time and window_spec(params.window).kind is not WindowKind.TIME:
+        raise UsageError("A column of moments is for windows of time.", "Write --window 24h --time COLUMN.")
+    plan = plan_of(params.tests, params.columns, rule_of(params.level, params.floor))
+    return {
+        "time": params.time or "",
+        "tests": plan.tests,
+        "columns": plan.columns,
+        "slices": [word.strip() for word in (params.slices or "").split(",") if word.strip()],
+        "expect": os.path.abspath(params.expect) if params.expect else "",
+        "level": params.level,
+        "floors": plan.rule.floors,
+        "opens": (int(opens[1]), int(opens[2])),
+        "closes": params.closes,
+    }, every
+
+
+def plan_add(ctx: Context, params: AddParams) -> Plan:
+    """What would be read and kept."""
+    _how(params)
+    spec = window_spec(params.window)
+    steps = (
+        Step("count the baseline's columns, and keep the counts; no row is kept", str(params.baseline)),
+        Step(f"compare every window ({spec.text}) of the live data with them", str(params.live)),
+    )
+    command = ["mlconsole", "monitor", "add", params.name]
+    command += [f"--baseline={params.baseline}", f"--live={params.live}", f"--window={params.window}"]
+    return Plan("monitor add", Effect.WRITE, steps, command=shlex.join(command))
+
+
+def add(ctx: Context, params: AddParams) -> Done:
+    """Make a monitor: count its baseline, and keep the counts.
+
+    Raises:
+        UsageError: something of it is wrong, or the baseline lacks a column that was named.
+        ActionFailed: there is one of that name, or the baseline cannot be read.
+    """
+    from mlconsole.catalog.monitors import NewMonitor, put_monitor
+
+    how, every = _how(params)
+    spec = window_spec(params.window)
+    if params.expect:
+        from mlconsole.drift import expectations
+
+        expectations.read(params.expect)
+    assert params.baseline is not None and params.live is not None
+    baseline = _baseline(ctx, params.baseline, how)
+    live = os.path.abspath(os.path.expanduser(params.live))
+    new = NewMonitor(params.name, baseline, live, spec.text, how, every, ctx.clock(), ctx.settings.user)
+    ctx.write(lambda db: put_monitor(db, new), durable=True)
+    columns = len(how["columns"]) or len(baseline.columns)
+    told = f'Monitor "{params.name}": {columns} columns of {baseline.rows:,} rows, windows of {spec.text}.'
+    fields = {"name": params.name, "rows": baseline.rows, "columns": columns, "digest": baseline.digest}
+    return Done("monitor", told, fields=fields)
+
+
+def _baseline(ctx: Context, word: str, how: dict[str, Any]) -> Profile:
+    from mlconsole.actions.tables import digest_of, table_named
+    from mlconsole.domain.drift import Kind
+    from mlconsole.drift.grid import grid_of, survey
+    from mlconsole.drift.profile import profile
+
+    table, digest = table_named(ctx, word)
+    slices = tuple(how["slices"])
+    for name in (*how["columns"], *slices, *([how["time"]] if how["time"] else [])):
+        table.only([name])
+    table = table.with_kinds(dict.fromkeys(slices, Kind.TEXT))
+    found = survey(table)
+    grid = grid_of([found], is_stored=True, slices=slices, named=how["columns"])
+    return profile(table, grid, found.pieces, digest=digest or digest_of(word))
+
+
+def list_monitors(ctx: Context, params: NoParams) -> Listing[MonitorState]:
+    """Every monitor, its state and its newest windows."""
+    monitors = ctx.catalog.monitors
+    return Listing("monitor", [monitors.state(monitor, SHOWN_WINDOWS) for monitor in monitors.all()])
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorParams:
+    """Which one."""
+
+    name: str = param(help="name of the monitor", positional=True, cursor="monitor", metavar="MONITOR")
+
+
+def show(ctx: Context, params: MonitorParams) -> MonitorPage:
+    """A monitor, its windows, and what the newest of them found."""
+    return page(ctx, params.name)
+
+
+def page(ctx: Context, name: str) -> MonitorPage:
+    """A monitor with the counts of its baseline and of its newest window.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    from mlconsole.catalog.profiles import window_profile
+
+    monitors = ctx.catalog.monitors
+    monitor = monitors.get(name)
+    state = monitors.state(monitor, SHOWN_WINDOWS)
+    baseline = monitors.baseline(monitor)
+    newest = monitors.newest(monitor)
+    if newest is None:
+        return MonitorPage(state, None, baseline)
+    report, counts, label, rows = newest
+    return MonitorPage(state, report, baseline, window_profile(baseline, counts, label, rows))
+
+
+def plan_remove(ctx: Context, params: MonitorParams) -> Plan:
+    """What would be gone."""
+    state = ctx.catalog.monitors.state(ctx.catalog.monitors.get(params.name), 1)
+    step = Step(f'take the monitor "{params.name}" away, with {state.total:,} judged windows', params.name)
+    command = shlex.join(["mlconsole", "monitor", "remove", params.name, "--yes"])
+    irreversible = ("Its windows cannot be judged again where their data is gone.",)
+    return Plan("monitor remove", Effect.DESTROY, (step,), irreversible=irreversible, command=command)
+
+
+def remove(ctx: Context, params: MonitorParams) -> Done:
+    """Take a monitor and its windows away."""
+    from mlconsole.catalog.monitors import remove_monitor
+
+    monitor = ctx.catalog.monitors.get(params.name)
+    ctx.write(lambda db: remove_monitor(db, monitor), durable=True)
+    return Done("monitor", f'The monitor "{params.name}" is gone.', fields={"name": params.name})
+
+
+ADD = Action(
+    "monitor add",
+    "Watch live data: compare every window with a baseline",
+    AddParams,
+    Effect.WRITE,
+    add,
+    plan_add,
+    target=lambda p: p.name,
+)
+LIST = Action("monitor list", "List monitors and how they stand", NoParams, Effect.READ, list_monitors)
+SHOW = Action("monitor show", "Show a monitor and what its newest window found", MonitorParams, Effect.READ, show)
+REMOVE = Action(
+    "monitor remove",
+    "Take a monitor and its judged windows away",
+    MonitorParams,
+    Effect.DESTROY,
+    remove,
+    plan_remove,
+    target=lambda p: p.name,
+)

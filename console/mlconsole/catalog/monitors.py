@@ -1,0 +1,229 @@
+"""Monitors and the windows that were judged."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from mlconsole.catalog.profiles import packed, packed_report, unpacked, unpacked_report, window_counts
+from mlconsole.catalog.rows import EPOCH, json_mapping, moment
+from mlconsole.catalog.store import Row, Store, storable
+from mlconsole.domain.drift import DriftReport, Profile, Rule, Verdict
+from mlconsole.domain.monitors import Monitor, MonitorState, WindowSummary, window_spec
+from mlconsole.domain.times import to_us
+from mlconsole.errors import ActionFailed, NotFound
+
+COLUMNS = """n, name, baseline, baseline_rows, baseline_digest, live, cut, how, every_us, created_us, created_by,
+             checked_us, trouble"""
+INSERT = """
+INSERT INTO monitor (name, baseline, baseline_rows, baseline_digest, profile, live, cut, how, every_us, created_us,
+                     created_by)
+VALUES (:name, :baseline, :rows, :digest, :profile, :live, :cut, :how, :every, :now, :by)
+"""
+SELECT_ALL = f"SELECT {COLUMNS} FROM monitor ORDER BY name"
+SELECT_NAMED = f"SELECT {COLUMNS} FROM monitor WHERE name = :name"
+SELECT_PROFILE = "SELECT profile FROM monitor WHERE n = :n"
+SELECT_PROGRESS = "SELECT progress FROM monitor WHERE n = :n"
+DELETE = "DELETE FROM monitor WHERE n = :n"
+LOOKED = "UPDATE monitor SET checked_us = :now, trouble = :trouble WHERE n = :n"
+MOVE = "UPDATE monitor SET progress = :progress WHERE n = :n"
+SUMMARY = """key, label, began_us, ended_us, judged_us, row_count, verdict, drifted, worst, worst_test, worst_effect,
+             worst_weight"""
+INSERT_WINDOW = f"""
+INSERT INTO monitor_window (monitor, {SUMMARY}, report, counts)
+VALUES (:n, :key, :label, :began, :ended, :judged, :rows, :verdict, :drifted, :worst, :test, :effect, :weight, :report,
+        :counts)
+ON CONFLICT DO NOTHING
+"""
+SELECT_NEWEST = f"""
+SELECT {SUMMARY} FROM monitor_window WHERE monitor = :n ORDER BY n DESC LIMIT :limit
+"""
+COUNT = "SELECT count(*) FROM monitor_window WHERE monitor = :n"
+SELECT_REPORT = """
+SELECT report, counts, label, row_count FROM monitor_window WHERE monitor = :n ORDER BY n DESC LIMIT 1
+"""
+SELECT_COUNTS = f"SELECT {SUMMARY}, counts FROM monitor_window WHERE monitor = :n ORDER BY n"
+SELECT_KEYS = "SELECT key FROM monitor_window WHERE monitor = :n"
+SELECT_ALERT = """
+SELECT state FROM alert WHERE cause = :cause AND state NOT IN ('resolved', 'ok') ORDER BY n DESC LIMIT 1
+"""
+
+
+class NewMonitor(NamedTuple):
+    """What is about to be kept."""
+
+    name: str
+    profile: Profile
+    live: str
+    window: str
+    how: Mapping[str, Any]
+    every_s: float
+    at: datetime
+    by: str
+
+
+class JudgedWindow(NamedTuple):
+    """A window that was judged, with its counts."""
+
+    summary: WindowSummary
+    report: DriftReport
+    profile: Profile
+
+
+def put_monitor(db: sqlite3.Connection, new: NewMonitor) -> None:
+    """Keep a monitor, inside a write transaction.
+
+    Raises:
+        ActionFailed: there is one of that name.
+    """
+    row = {
+        "name": storable(new.name),
+        "baseline": storable(new.profile.source),
+        "rows": new.profile.rows,
+        "digest": new.profile.digest,
+        "profile": packed(new.profile),
+        "live": storable(new.live),
+        "cut": new.window,
+        "how": json.dumps(new.how),
+        "every": round(new.every_s * 1e6),
+        "now": to_us(new.at),
+        "by": storable(new.by),
+    }
+    try:
+        db.execute(INSERT, row)
+    except sqlite3.IntegrityError:
+        hint = f"Take it away first: mlconsole monitor remove {new.name}"
+        raise ActionFailed(f'There is a monitor "{new.name}" already.', hint) from None
+
+
+def remove_monitor(db: sqlite3.Connection, monitor: Monitor) -> None:
+    """Take a monitor and its windows away."""
+    db.execute(DELETE, {"n": monitor.number})
+
+
+def note_look(db: sqlite3.Connection, monitor: Monitor, at: datetime, trouble: str = "") -> None:
+    """Note that a monitor was looked at, and why in vain."""
+    db.execute(LOOKED, {"n": monitor.number, "now": to_us(at), "trouble": storable(trouble)})
+
+
+def keep_window(
+    db: sqlite3.Connection, monitor: Monitor, baseline: Profile, window: JudgedWindow, progress: Mapping[str, Any]
+) -> bool:
+    """Keep a judged window and how far the live data was read; False when another process judged it before."""
+    summary = window.summary
+    row = {
+        "n": monitor.number,
+        "key": storable(summary.key),
+        "label": storable(summary.label),
+        "began": to_us(summary.began_at),
+        "ended": to_us(summary.ended_at),
+        "judged": to_us(summary.judged_at),
+        "rows": summary.rows,
+        "verdict": summary.verdict.value,
+        "drifted": summary.drifted,
+        "worst": storable(summary.worst),
+        "test": summary.worst_test,
+        "effect": summary.worst_effect,
+        "weight": summary.worst_weight,
+        "report": packed_report(window.report),
+        "counts": window_counts(baseline, window.profile),
+    }
+    is_new = db.execute(INSERT_WINDOW, row).rowcount > 0
+    if is_new:
+        db.execute(MOVE, {"n": monitor.number, "progress": json.dumps(progress)})
+    return is_new
+
+
+class Monitors:
+    """The monitors of one catalog."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def all(self) -> list[Monitor]:
+        """Every monitor."""
+        return [_monitor(row) for row in self._store.read(SELECT_ALL)]
+
+    def get(self, name: str) -> Monitor:
+        """The monitor of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        rows = self._store.read(SELECT_NAMED, {"name": storable(name)})
+        if not rows:
+            raise NotFound(f'No monitor "{name}" in this catalog.', "List them: mlconsole monitor list")
+        return _monitor(rows[0])
+
+    def baseline(self, monitor: Monitor) -> Profile:
+        """Its baseline."""
+        return unpacked(self._store.read(SELECT_PROFILE, {"n": monitor.number})[0][0])
+
+    def progress(self, monitor: Monitor) -> dict[str, Any]:
+        """How far its live data was read."""
+        return json_mapping(self._store.read(SELECT_PROGRESS, {"n": monitor.number})[0][0])
+
+    def judged_keys(self, monitor: Monitor) -> set[str]:
+        """The keys of its windows."""
+        return {str(row[0]) for row in self._store.read(SELECT_KEYS, {"n": monitor.number})}
+
+    def state(self, monitor: Monitor, limit: int = 30) -> MonitorState:
+        """The monitor with its newest windows and its alert."""
+        rows = self._store.read(SELECT_NEWEST, {"n": monitor.number, "limit": limit})
+        total = int(self._store.read(COUNT, {"n": monitor.number})[0][0])
+        alert = self._store.read(SELECT_ALERT, {"cause": storable(f"monitor:{monitor.name}")})
+        windows = tuple(_summary(row) for row in reversed(rows))
+        return MonitorState(monitor, windows, total, str(alert[0][0]) if alert else "")
+
+    def newest(self, monitor: Monitor) -> tuple[DriftReport, bytes, str, int] | None:
+        """Report, counts, label and rows of the newest window; None before the first."""
+        rows = self._store.read(SELECT_REPORT, {"n": monitor.number})
+        return (unpacked_report(rows[0][0]), bytes(rows[0][1]), str(rows[0][2]), int(rows[0][3])) if rows else None
+
+    def counts(self, monitor: Monitor) -> list[tuple[WindowSummary, bytes]]:
+        """Every window with its counts, in order."""
+        return [(_summary(row[:-1]), bytes(row[-1])) for row in self._store.read(SELECT_COUNTS, {"n": monitor.number})]
+
+
+def _monitor(row: Row) -> Monitor:
+    n, name, baseline, rows, digest, live, cut, how, every, created, by, checked, trouble = row
+    own = json_mapping(how)
+
+    def names(key: str) -> tuple[str, ...]:
+        return tuple(str(one) for one in own.get(key, ()))
+
+    opens: Sequence[int] = own.get("opens", (1, 1))
+    floors = tuple((str(test), float(value)) for test, value in own.get("floors", ()))
+    rule = Rule(level=float(own.get("level", 0.01)), floors=floors)
+    return Monitor(
+        n,
+        str(name),
+        str(baseline),
+        rows,
+        str(digest),
+        str(live),
+        window_spec(str(cut)),
+        str(own.get("time", "")),
+        names("tests"),
+        names("columns"),
+        names("slices"),
+        str(own.get("expect", "")),
+        rule,
+        every / 1e6,
+        (int(opens[0]), int(opens[1])),
+        int(own.get("closes", 1)),
+        moment(created) or EPOCH,
+        str(by),
+        moment(checked),
+        str(trouble),
+    )
+
+
+def _summary(row: Row) -> WindowSummary:
+    key, label, began, ended, judged, rows, verdict, drifted, worst, test, effect, weight = row
+    times = (moment(began) or EPOCH, moment(ended) or EPOCH, moment(judged) or EPOCH)
+    found = Verdict(verdict) if verdict in list(Verdict) else Verdict.INSUFFICIENT
+    return WindowSummary(str(key), str(label), *times, rows, found, drifted, str(worst), str(test), effect, weight)

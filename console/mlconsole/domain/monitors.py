@@ -1,0 +1,207 @@
+"""Monitors: live data in windows, each one compared with a baseline."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mlconsole.domain.drift import DriftReport, Profile, Rule, Verdict
+from mlconsole.domain.times import parse_duration
+from mlconsole.errors import UsageError
+
+
+class WindowKind(StrEnum):
+    """How live data is cut: every so many rows, every so long, or always the newest files."""
+
+    ROWS = "rows"
+    TIME = "time"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """``rows:1000``, ``24h``, ``last:5``; ``size`` is rows, seconds or files."""
+
+    kind: WindowKind
+    size: float
+    text: str
+
+
+def window_spec(text: str) -> WindowSpec:
+    """The window that a text says.
+
+    Raises:
+        UsageError: it says none.
+    """
+    found = re.fullmatch(r"(rows|last):(\d{1,9})", text.strip())
+    if found and int(found[2]) > 0:
+        return WindowSpec(WindowKind(found[1]), int(found[2]), text.strip())
+    seconds = parse_duration(text) if text.strip()[-1:].isalpha() else None
+    if seconds is None or not 60 <= seconds <= 366 * 86_400:
+        raise UsageError(f'"{text}" is no window.', "Write rows:1000, 24h (a minute to a year) or last:5.")
+    return WindowSpec(WindowKind.TIME, seconds, text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """What is watched, against what, how.
+
+    Attributes:
+        number: its row.
+        name: what it is called.
+        baseline: what its baseline was made from, in words.
+        baseline_rows: how many rows that had.
+        baseline_digest: the id of the dataset version or of the files.
+        live: the pattern of the live data.
+        window: how it is cut.
+        time_column: the column of moments that decides the window of a row; empty: the file's time does.
+        tests: names of tests, none for one by the kind of column.
+        columns: those that are watched, none for all.
+        slices: columns whose frequent values are watched on their own.
+        expect: a file of expectations that windows are checked against first.
+        rule: how verdicts are made.
+        every_s: how often it is looked at.
+        opens: so many bad ones of so many windows open an alert.
+        closes: so many clean windows in a row close it.
+        created_at: when it was made.
+        created_by: by whom.
+        checked_at: when it was last looked at.
+        trouble: why the last look failed; empty where it did not.
+    """
+
+    number: int
+    name: str
+    baseline: str
+    baseline_rows: int
+    baseline_digest: str
+    live: str
+    window: WindowSpec
+    time_column: str
+    tests: tuple[str, ...]
+    columns: tuple[str, ...]
+    slices: tuple[str, ...]
+    expect: str
+    rule: Rule
+    every_s: float
+    opens: tuple[int, int]
+    closes: int
+    created_at: datetime
+    created_by: str
+    checked_at: datetime | None = None
+    trouble: str = ""
+
+    def is_due(self, now: datetime) -> bool:
+        """True when it is time to look again."""
+        return self.checked_at is None or (now - self.checked_at).total_seconds() >= self.every_s
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSummary:
+    """A window that was judged.
+
+    Attributes:
+        key: tells it from the others of its monitor.
+        label: which rows, in words.
+        began_at: the moment that its data begins, as far as known.
+        ended_at: and ends.
+        judged_at: when it was looked at.
+        rows: how many it has.
+        verdict: what came of it.
+        drifted: how many columns drifted.
+        worst: the column that counts most.
+        worst_test: its test.
+        worst_effect: its effect.
+        worst_weight: that in floors.
+    """
+
+    key: str
+    label: str
+    began_at: datetime
+    ended_at: datetime
+    judged_at: datetime
+    rows: int
+    verdict: Verdict
+    drifted: int = 0
+    worst: str = ""
+    worst_test: str = ""
+    worst_effect: float | None = None
+    worst_weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorState:
+    """A monitor and its newest windows, the oldest of them first; ``alert`` is the state of its alert."""
+
+    monitor: Monitor
+    windows: tuple[WindowSummary, ...]
+    total: int = 0
+    alert: str = ""
+
+    @property
+    def newest(self) -> WindowSummary | None:
+        """The last window that was judged."""
+        return self.windows[-1] if self.windows else None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorPage:
+    """A monitor with what its newest window found."""
+
+    state: MonitorState
+    report: DriftReport | None
+    baseline: Profile | None = None
+    current: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorCheck:
+    """What a look at a monitor found: the report of its newest window, and the windows that were judged now."""
+
+    report: DriftReport
+    windows: tuple[WindowSummary, ...] = ()
+    waiting: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """True when a window that was judged now, or the newest one, has something."""
+        bad = (Verdict.DRIFT, Verdict.SCHEMA)
+        return self.report.failed or any(window.verdict in bad for window in self.windows)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRow:
+    """Stored windows judged with floors times ``factor``: how many are drift, and how often an alert would open."""
+
+    factor: float
+    level: float
+    windows: int
+    drift: int
+    alerts: int
+    alerts_per_week: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The windows of a monitor judged anew: by themselves, and by other thresholds."""
+
+    monitor: str
+    windows: tuple[WindowSummary, ...]
+    rows: tuple[ReplayRow, ...]
+    span_s: float
+
+
+def openings(bad: list[bool], opens: tuple[int, int], closes: int) -> int:
+    """How many alerts these windows open: k bad ones of the last n open one, m clean ones in a row close it."""
+    k, n = opens
+    count, is_open, clean, recent = 0, False, 0, [False] * n
+    for one in bad:
+        recent = [*recent[1:], one]
+        clean = 0 if one else clean + 1
+        if is_open and clean >= closes:
+            is_open, recent = False, [False] * n
+        elif not is_open and sum(recent) >= k:
+            is_open = True
+            count += 1
+    return count

@@ -1,0 +1,194 @@
+"""Cutting live data into windows: each one counted on the baseline's grid, none read into memory.
+
+How far was read is a small document that is kept with the window it led to: a process that is killed in between reads
+the same rows again and finds the window judged, or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mlconsole.domain.drift import Profile, moment_words
+from mlconsole.domain.monitors import WindowKind, WindowSpec
+from mlconsole.drift.files import TableFile
+from mlconsole.drift.grid import Grid
+from mlconsole.drift.profile import Tally
+from mlconsole.drift.reading import batches
+from mlconsole.drift.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window of live data.
+
+    Attributes:
+        key: tells it from others of the same monitor.
+        label: which rows, in words.
+        began_s: when its data begins, seconds since 1970.
+        ended_s: and ends.
+        profile: its counts.
+        progress: how far the live data is read once it is judged.
+        is_whole: False for the rest that does not fill a window yet.
+    """
+
+    key: str
+    label: str
+    began_s: float
+    ended_s: float
+    profile: Profile
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """What there is to cut, and what of it is done."""
+
+    table: Table
+    grid: Grid
+    spec: WindowSpec
+    progress: Mapping[str, Any]
+    judged: frozenset[str]
+    now_s: float
+    time_column: str = ""
+
+
+def windows(cutting: Cutting) -> Iterator[Window]:
+    """The windows that were not judged yet, and last what waits to become one."""
+    if cutting.spec.kind is WindowKind.ROWS:
+        yield from _by_rows(cutting)
+    elif cutting.spec.kind is WindowKind.LAST:
+        yield from _newest_files(cutting)
+    else:
+        yield from _by_time(cutting)
+
+
+def _counted(cutting: Cutting, tally: Tally, label: str, files: int = 1) -> Profile:
+    return tally.profile(label, files=files, notes=cutting.table.notes)
+
+
+def _by_rows(cutting: Cutting) -> Iterator[Window]:
+    """Every so many rows, in the order of the files' names; rows that are appended are read on from where it stood."""
+    size = int(cutting.spec.size)
+    taken: dict[str, list[Any]] = {path: list(entry) for path, entry in cutting.progress.get("files", {}).items()}
+    start = int(cutting.progress.get("rows", 0))
+    tally = Tally(cutting.grid)
+    began = 0.0
+    for file in cutting.table.files:
+        done = _rows_taken(taken, file)
+        for piece in _behind(file, cutting, done, taken):
+            place = 0
+            while place < piece.height:
+                began = began if tally.rows else file.mtime
+                part = piece.slice(place, size - tally.rows)
+                tally.add(part)
+                place += part.height
+                done += part.height
+                taken[file.path] = [done, file.size_bytes, False]
+                if tally.rows == size:
+                    progress = {"rows": start + size, "files": {path: list(entry) for path, entry in taken.items()}}
+                    label = f"rows {start + 1:,} to {start + size:,}"
+                    yield Window(f"rows {start}", label, began, file.mtime, _counted(cutting, tally, label), progress)
+                    start += size
+                    tally = Tally(cutting.grid)
+        taken[file.path] = [done, file.size_bytes, True]
+    label = f"{tally.rows:,} rows that wait"
+    yield Window("", label, began, cutting.now_s, _counted(cutting, tally, label), is_whole=False)
+
+
+def _rows_taken(taken: Mapping[str, Sequence[Any]], file: TableFile) -> int:
+    """The rows of a file that were judged; a file that became smaller was written anew."""
+    rows, size = (*taken.get(file.path, (0, 0)),)[:2]
+    return int(rows) if size <= file.size_bytes else 0
+
+
+def _behind(file: TableFile, cutting: Cutting, done: int, taken: Mapping[str, Sequence[Any]]) -> Iterator[pl.DataFrame]:
+    """The rows of a file behind those that are done; one that was read to its end is not opened again."""
+    if taken.get(file.path, ())[1:] == [file.size_bytes, True]:
+        return
+    left = done
+    for piece in batches(file, cutting.table.kinds):
+        if left < piece.height:
+            yield piece.slice(left)
+        left = max(0, left - piece.height)
+
+
+def _newest_files(cutting: Cutting) -> Iterator[Window]:
+    """The newest so many files, whenever they are others than before."""
+    count = int(cutting.spec.size)
+    files = sorted(cutting.table.files, key=lambda file: (file.mtime, file.path))[-count:]
+    named = "\n".join(f"{file.path}\0{file.size_bytes}\0{file.mtime}" for file in files)
+    key = hashlib.blake2b(named.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    is_whole = len(files) == count
+    if is_whole and key in cutting.judged:
+        return
+    tally = Tally(cutting.grid)
+    for file in files:
+        for piece in batches(file, cutting.table.kinds):
+            tally.add(piece)
+    label = f"{len(files)} files to {os.path.basename(files[-1].path)}"
+    profile = _counted(cutting, tally, label, len(files))
+    yield Window(key, label, files[0].mtime, files[-1].mtime, profile, {}, is_whole)
+
+
+def _by_time(cutting: Cutting) -> Iterator[Window]:
+    """Every so long, from midnight UTC on 1 January 1970; a window is judged once its time is over."""
+    size = cutting.spec.size
+    tallies: dict[int, Tally] = {}
+    files: dict[int, int] = {}
+    for file in cutting.table.files:
+        if not cutting.time_column and _key(int(file.mtime // size), size) in cutting.judged:
+            continue
+        for piece in batches(file, cutting.table.kinds):
+            for number, part in _parts(piece, file, cutting):
+                if _key(number, size) not in cutting.judged:
+                    tallies.setdefault(number, Tally(cutting.grid)).add(part)
+                    files[number] = files.get(number, 0) + 1
+    waiting: Window | None = None
+    for number in sorted(tallies):
+        began, ended = number * size, (number + 1) * size
+        label = _span(began, size)
+        window = Window(
+            _key(number, size),
+            label,
+            began,
+            ended,
+            _counted(cutting, tallies[number], label, files[number]),
+            is_whole=ended <= cutting.now_s,
+        )
+        if window.is_whole:
+            yield window
+        else:
+            waiting = window
+    if waiting is not None:
+        yield waiting
+
+
+def _key(number: int, size: float) -> str:
+    return f"{size:g}s {number}"
+
+
+def _span(began_s: float, size: float) -> str:
+    began, ended = moment_words(began_s), moment_words(began_s + size)
+    return began[:10] if size == DAY_S else f"{began[:16]} to {ended[11:16] if size < DAY_S else ended[:10]}"
+
+
+def _parts(piece: pl.DataFrame, file: TableFile, cutting: Cutting) -> Iterator[tuple[int, pl.DataFrame]]:
+    size = cutting.spec.size
+    if not cutting.time_column:
+        yield int(file.mtime // size), piece
+        return
+    if cutting.time_column not in piece.columns:
+        return
+    numbers = (piece[cutting.time_column] / size).floor()
+    for number in numbers.drop_nulls().unique().sort().to_list():
+        yield int(number), piece.filter(numbers == number)

@@ -1,0 +1,330 @@
+"""Monitors at the command line: windows, verdicts, alerts, replay."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mlconsole.actions.context import Context
+from mlconsole.actions.monitor import MonitorParams
+from mlconsole.actions.monitor_check import check, check_due
+from mlconsole.config import load
+from mlconsole.domain.monitors import WindowKind, openings, window_spec
+from mlconsole.errors import UsageError
+from program import Program
+
+SEED = 11
+
+
+def table(count: int, shift: float = 0.0, seed: int = SEED, start: datetime | None = None) -> str:
+    r = random.Random(seed)
+    begin = start or datetime(2026, 3, 1, tzinfo=UTC)
+    lines = ["at,age,plan,release"]
+    for i in range(count):
+        at = (begin + timedelta(minutes=i)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        lines.append(f"{at},{r.gauss(40 + 10 * shift, 10):.4f},{r.choice('abc')},{'r1' if i % 2 else 'r2'}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def data(cli: Program) -> Path:
+    (cli.cwd / "live").mkdir()
+    (cli.cwd / "train.csv").write_text(table(2000))
+    return cli.cwd
+
+
+def add(cli: Program, *words: str, window: str = "rows:200", name: str = "churn") -> None:
+    common = ("--baseline", "train.csv", "--live", "live/*.csv", "--window", window)
+    done = cli("monitor", "add", name, *common, *words)
+    assert done.code == 0, done.err
+
+
+def verdicts(cli: Program, name: str = "churn") -> list[tuple[str, str]]:
+    return [(one["window"], one["verdict"]) for one in cli.json("monitor", "show", name)["recent"]]
+
+
+@pytest.fixture
+def session(cli: Program) -> Iterator[Callable[[], Context]]:
+    opened = []
+
+    def make() -> Context:
+        ctx = Context(load({"HOME": str(cli.cwd)}, catalog=str(cli.home)))
+        opened.append(ctx)
+        return ctx
+
+    yield make
+    for ctx in opened:
+        ctx.close()
+
+
+def test_a_monitor_stays_quiet_on_clean_windows_and_opens_on_drift(cli: Program, data: Path) -> None:
+    add(cli)
+    (data / "live" / "1.csv").write_text(table(650, seed=2))
+
+    quiet = cli("monitor", "check", "churn", "--json")
+    (data / "live" / "2.csv").write_text(table(500, shift=0.6, seed=3))
+    loud = cli("monitor", "check", "churn", "--json")
+
+    assert (quiet.code, quiet.document["kind"], quiet.document["verdict"]) == (0, "monitor_check", "ok")
+    assert [one["verdict"] for one in quiet.document["windows"]] == ["ok"] * 3 and quiet.document["waiting"] == 50
+    assert (loud.code, loud.document["verdict"], loud.document["rows"]) == (6, "drift", 200)
+    assert {one["column"]: one["verdict"] for one in loud.document["columns"]}["age"] == "drift"
+    alerts = cli.json("alert", "list")["items"]
+    assert [(one["state"], one["source"]) for one in alerts] == [("firing", "monitor")]
+
+
+def test_windows_of_rows_go_on_where_they_stood(cli: Program, data: Path) -> None:
+    add(cli)
+    whole = table(700, seed=4).splitlines(keepends=True)
+    (data / "live" / "1.csv").write_text("".join(whole[:331]))
+    cli("monitor", "check", "churn")
+    (data / "live" / "1.csv").write_text("".join(whole[:501]))
+    (data / "live" / "2.csv").write_text(whole[0] + "".join(whole[501:]))
+
+    again = cli("monitor", "check", "churn", "--json").document
+
+    assert [name for name, _ in verdicts(cli)] == ["rows 1 to 200", "rows 201 to 400", "rows 401 to 600"]
+    assert (len(again["windows"]), again["waiting"]) == (2, 100)
+    assert cli("monitor", "check", "churn", "--json").document["windows"] == []
+
+
+def test_a_window_that_is_not_full_is_insufficient(cli: Program, data: Path) -> None:
+    add(cli)
+    nothing = cli("monitor", "check", "churn", "--json")
+    (data / "live" / "1.csv").write_text(table(60, shift=3))
+
+    few = cli("monitor", "check", "churn", "--json")
+
+    assert (nothing.code, nothing.document["verdict"], nothing.document["rows"]) == (0, "insufficient", 0)
+    assert (few.code, few.document["verdict"], few.document["rows"]) == (0, "insufficient", 60)
+    assert {one["verdict"] for one in few.document["columns"]} == {"insufficient"}
+
+
+def test_windows_of_time_are_cut_by_a_column_and_judged_when_they_are_over(cli: Program, data: Path) -> None:
+    add(cli, "--time", "at", window="6h")
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0) - timedelta(days=2)
+    (data / "live" / "1.csv").write_text(table(800, start=start))
+    today = datetime.now(UTC) + timedelta(minutes=1)
+    (data / "live" / "2.csv").write_text(table(40, start=today))
+
+    done = cli("monitor", "check", "churn", "--json").document
+
+    assert [one["rows"] for one in done["windows"]] == [360, 360, 80]
+    assert done["waiting"] == 40
+    assert cli("monitor", "check", "churn", "--json").document["windows"] == []
+
+
+def test_windows_of_time_without_a_column_are_those_of_the_files(cli: Program, data: Path) -> None:
+    add(cli, window="24h")
+    for day, name in ((3, "1.csv"), (3, "2.csv"), (2, "3.csv")):
+        (data / "live" / name).write_text(table(50, seed=day))
+        moment = (datetime.now(UTC) - timedelta(days=day)).timestamp()
+        os.utime(data / "live" / name, (moment, moment))
+
+    done = cli("monitor", "check", "churn", "--json").document
+
+    assert [one["rows"] for one in done["windows"]] == [100, 50]
+
+
+def test_the_newest_files_are_judged_again_when_there_is_another(cli: Program, data: Path) -> None:
+    add(cli, window="last:2")
+    for number in range(3):
+        (data / "live" / f"{number}.csv").write_text(table(100, seed=number))
+        os.utime(data / "live" / f"{number}.csv", (1e9 + number, 1e9 + number))
+        cli("monitor", "check", "churn")
+    cli("monitor", "check", "churn")
+
+    assert [(name, verdict) for name, verdict in verdicts(cli)] == [
+        ("2 files to 1.csv", "ok"),
+        ("2 files to 2.csv", "ok"),
+    ]
+
+
+def test_a_failed_check_suppresses_drift_and_is_one_incident(cli: Program, data: Path) -> None:
+    (data / "expect.toml").write_text("[columns.age]\nkind = 'float'\nmax = 200\n")
+    add(cli, "--expect", "expect.toml", "--opens", "1/1")
+    bad = table(200, shift=2, seed=5).splitlines()
+    bad[5] = bad[5].replace(bad[5].split(",")[1], "9999")
+    (data / "live" / "1.csv").write_text("\n".join(bad) + "\n")
+
+    done = cli("monitor", "check", "churn", "--json")
+
+    found = {one["column"]: one["verdict"] for one in done.document["columns"]}
+    assert (done.code, done.document["verdict"], found["age"]) == (6, "schema", "schema")
+    assert len(cli.json("alert", "list")["items"]) == 1
+
+
+def test_slices_of_a_release_are_judged_on_their_own(cli: Program, data: Path) -> None:
+    add(cli, "--slices", "release")
+    lines = table(200, seed=6).splitlines()
+    moved = [
+        line if line.endswith("r1") or i == 0 else line.replace(line.split(",")[1], "75")
+        for i, line in enumerate(lines)
+    ]
+    (data / "live" / "1.csv").write_text("\n".join(moved) + "\n")
+
+    columns = cli("monitor", "check", "churn", "--json").document["columns"]
+
+    found = {(one["slice"], one["column"]): one["verdict"] for one in columns}
+    assert (found["release=r2", "age"], found["release=r1", "age"]) == ("drift", "ok")
+
+
+def test_replay_says_what_was_said_and_what_other_thresholds_would_say(cli: Program, data: Path) -> None:
+    add(cli)
+    for number, shift in enumerate((0, 0, 0.7, 0.7, 0.25, 0)):
+        (data / "live" / f"{number}.csv").write_text(table(200, shift=shift, seed=20 + number))
+        os.utime(data / "live" / f"{number}.csv", (1e9 + number * 86_400, 1e9 + number * 86_400))
+    cli("monitor", "check", "churn")
+
+    replay = cli.json("monitor", "replay", "churn")
+    strict = cli.json("monitor", "replay", "churn", "--floor", "wasserstein=0.5")
+
+    assert [(one["window"], one["verdict"]) for one in replay["windows"]] == verdicts(cli)
+    by_factor = {row["factor"]: row for row in replay["thresholds"]}
+    assert by_factor[1.0]["drift"] >= by_factor[3.0]["drift"] >= 2
+    assert by_factor[1.0]["alerts"] == 1 and 0 < by_factor[1.0]["alerts_per_week"] < 3
+    assert sum(one["verdict"] == "drift" for one in strict["windows"]) == 2
+
+
+def test_two_looks_at_once_judge_a_window_once(cli: Program, data: Path, session: Callable[[], Context]) -> None:
+    add(cli, "--opens", "1/1")
+    (data / "live" / "1.csv").write_text(table(200, shift=1))
+    one, other = session(), session()
+    from mlconsole.actions import monitor_check
+
+    monitor = one.catalog.monitors.get("churn")
+    baseline = one.catalog.monitors.baseline(monitor)
+    cuttings = [monitor_check._cutting(ctx, monitor, baseline) for ctx in (one, other)]
+    from mlconsole.drift.windows import windows
+
+    kept = []
+    for ctx, cutting in zip((one, other), cuttings, strict=True):
+        assert cutting is not None
+        window = next(iter(windows(cutting)))
+        report = monitor_check._report(monitor, baseline, window)
+        summary = monitor_check._summary(window, report, ctx.clock())
+        kept.append(monitor_check._keep(ctx, monitor, baseline, window, summary, report))
+
+    assert kept == [True, False]
+    events = one.catalog.store.read("SELECT count(*) FROM event WHERE kind = 'drift.opened'")
+    assert events == [(1,)]
+
+
+def test_an_incident_over_many_columns_and_windows_is_one_with_one_end(
+    cli: Program, data: Path, session: Callable[[], Context]
+) -> None:
+    r = random.Random(SEED)
+    names = [f"c{i}" for i in range(20)]
+
+    def rows(count: int, shift: float) -> str:
+        return (
+            "\n".join([",".join(names), *(",".join(f"{r.gauss(shift, 1):.4f}" for _ in names) for _ in range(count))])
+            + "\n"
+        )
+
+    (data / "train.csv").write_text(rows(1000, 0))
+    add(cli, window="rows:100")
+    (data / "live" / "1.csv").write_text(rows(300, 0))
+    (data / "live" / "2.csv").write_text(rows(1000, 1))
+    (data / "live" / "3.csv").write_text(rows(500, 0))
+    ctx = session()
+
+    check(ctx, MonitorParams("churn"))
+
+    kinds = [
+        row[0] for row in ctx.catalog.store.read("SELECT kind FROM event WHERE subject = 'monitor:churn' ORDER BY n")
+    ]
+    assert kinds.count("drift.opened") == kinds.count("alert.opened") == kinds.count("alert.resolved") == 1
+
+
+def test_monitors_that_are_due_are_looked_at_and_one_that_fails_holds_up_none(
+    cli: Program, data: Path, session: Callable[[], Context]
+) -> None:
+    add(cli, name="broken")
+    add(cli, name="well")
+    (data / "live" / "1.csv").write_text(table(200))
+    (data / "bad").mkdir()
+    (data / "bad" / "1.csv").write_bytes(b"\x00")
+    (data / "bad" / "1.parquet").write_bytes(b"nonsense")
+    cli("monitor", "remove", "broken", "--yes")
+    cli("monitor", "add", "broken", "--baseline", "train.csv", "--live", "bad/*.parquet", "--window", "rows:10")
+    ctx = session()
+
+    first, second = check_due(ctx), check_due(ctx)
+
+    assert (first, second) == (2, 0)
+    states = {one["name"]: one for one in cli.json("monitor", "list")["items"]}
+    assert "1.parquet" in states["broken"]["trouble"] and states["well"]["verdict"] == "ok"
+
+
+def test_no_value_that_is_rare_and_no_row_is_in_the_catalog(cli: Program, data: Path) -> None:
+    lines = ["age,name", *(f"{i % 60},person-{i:05}" for i in range(500)), *("30,often" for _ in range(50))]
+    (data / "train.csv").write_text("\n".join(lines) + "\n")
+    (data / "live" / "1.csv").write_text("\n".join(lines[:301]) + "\n")
+    add(cli)
+    cli("monitor", "check", "churn")
+
+    from mlconsole.catalog import Catalog
+    from mlconsole.catalog.profiles import packed
+    from mlconsole.domain.drift import CategoryShape
+
+    catalog = Catalog(cli.home, read_only=True)
+    try:
+        baseline = catalog.monitors.baseline(catalog.monitors.get("churn"))
+    finally:
+        catalog.close()
+    column = baseline.column("name")
+    assert column is not None and isinstance(column.shape, CategoryShape)
+    assert (column.shape.values, column.shape.other) == (("often",), 500)
+    assert b"person" not in (cli.home / "catalog.db").read_bytes() and packed(baseline)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("monitor", "add", "x"), 2),
+        (("monitor", "add", "x", "--baseline", "train.csv", "--live", "live", "--window", "rows:0"), 2),
+        (("monitor", "add", "x", "--baseline", "train.csv", "--live", "live", "--window", "soon"), 2),
+        (("monitor", "add", "x", "--baseline", "nowhere.csv", "--live", "live"), 2),
+        (("monitor", "add", "x", "--baseline", "train.csv", "--live", "live", "--columns", "nonsense"), 2),
+        (("monitor", "add", "x", "--baseline", "train.csv", "--live", "live", "--opens", "3/2"), 2),
+        (("monitor", "show", "nothing"), 4),
+        (("monitor", "check", "nothing"), 4),
+        (("monitor", "replay", "nothing"), 4),
+        (("monitor", "remove", "nothing", "--yes"), 4),
+    ],
+)
+def test_what_cannot_be_watched_is_one_line_with_its_code(
+    cli: Program, data: Path, words: tuple[str, ...], code: int
+) -> None:
+    cli.json("dataset", "add", "train.csv", "--name", "train")
+
+    done = cli(*words)
+
+    assert (done.code, done.err.count("\n")) == (code, 1), done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "size"),
+    [("rows:1000", WindowKind.ROWS, 1000), ("24h", WindowKind.TIME, 86_400), ("last:5", WindowKind.LAST, 5)],
+)
+def test_a_window_is_rows_time_or_files(text: str, kind: WindowKind, size: float) -> None:
+    assert (window_spec(text).kind, window_spec(text).size) == (kind, size)
+
+
+@pytest.mark.parametrize("text", ["", "1000", "rows:-1", "10s", "last:", "2000d"])
+def test_anything_else_is_no_window(text: str) -> None:
+    with pytest.raises(UsageError):
+        window_spec(text)
+
+
+def test_alerts_are_counted_as_they_would_open_and_close() -> None:
+    def count(text: str, opens: tuple[int, int] = (2, 3), closes: int = 2) -> int:
+        return openings([letter == "b" for letter in text], opens, closes)
+
+    assert [count(text) for text in ("cccc", "cbcc", "cbbc", "bcbcccbb", "bbbbbbbb")] == [0, 0, 1, 2, 1]
