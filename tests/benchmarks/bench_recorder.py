@@ -1,16 +1,16 @@
 """What recording costs, beside a bare write and beside other trackers where they are installed.
 
-    python tests/benchmarks/bench_recorder.py [--calls N]
+    python tests/benchmarks/bench_recorder.py [--calls N] [--peers VENV]
 
-Medians over single calls, timed in this process. "In the kernel" means that a value survives ``kill -9`` as soon as
-the call has returned.
+Medians over single calls, each timed in the process that makes them. "In the kernel" means that a value survives
+``kill -9`` as soon as the call has returned. Others are measured in the same run, where a virtual environment of their
+own has them: python -m venv VENV && VENV/bin/pip install trackio tensorboardX wandb mlflow
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import platform
 import resource
@@ -112,19 +112,47 @@ def mlflow(folder: Path, calls: int) -> tuple[float, float]:
         return median_us(call, ONE, calls // 100), median_us(call, TEN, calls // 100)
 
 
-def log_table(calls: int) -> None:
+PEERS = {"trackio": trackio, "tensorboardX": tensorboardx, "wandb": wandb, "mlflow": mlflow}
+
+
+def log_table(calls: int, peers: Path | None) -> None:
     """The cost of one call, ours and others'."""
     print(f"{'log() of':<28}{'one metric':>14}{'ten metrics':>14}")
-    own: list[Callable[[Path, int], tuple[float, float]]] = [bare_write, ours]
-    for measure in [*own, trackio, tensorboardx, wandb, mlflow]:
-        name = {"tensorboardx": "tensorboardX"}.get(measure.__name__, measure.__name__.replace("_", " "))
-        if measure not in own and importlib.util.find_spec(name) is None:
-            print(f"{name:<28}{'not installed':>14}")
-            continue
-        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
-            one, ten = measure(Path(folder), calls)
-        name = "mlconsole" if measure is ours else name
-        print(f"{name:<28}{one:>11.2f} µs{ten:>11.2f} µs")
+    for name, measure in {"bare write": bare_write, "mlconsole": ours}.items():
+        with tempfile.TemporaryDirectory() as folder:
+            print_row(name, *measure(Path(folder), calls))
+    if peers is None:
+        print("others are left out: name a virtual environment that has them with --peers")
+        return
+    for name in PEERS:
+        found = measured_there(name, calls, peers / "bin" / "python")
+        if isinstance(found, str):
+            print(f"{name:<28}{found}")
+        else:
+            print_row(name, *found)
+
+
+def print_row(name: str, one: float, ten: float) -> None:
+    print(f"{name:<28}{one:>11.2f} µs{ten:>11.2f} µs", flush=True)
+
+
+def measured_there(name: str, calls: int, python: Path) -> tuple[float, float] | str:
+    """What a peer takes in its own environment, or why that cannot be told."""
+    words = [str(python), __file__, "--calls", str(calls), "--peer", name]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "console")}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        return "not installed there" if "ModuleNotFoundError" in last else f"failed: {last}"
+    one, ten = done.stdout.split()[-2:]
+    return float(one), float(ten)
+
+
+def peer_alone(name: str, calls: int) -> None:
+    """Measure one peer in this process, for :func:`measured_there`."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+        one, ten = PEERS[name](Path(folder), calls)
+    sys.stdout.write(f"\n{one} {ten}\n")
 
 
 def import_table() -> None:
@@ -193,9 +221,14 @@ def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=50_000, help="calls to take the median of")
+    parser.add_argument("--peers", type=Path, metavar="VENV", help="a virtual environment that has other trackers")
+    parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.peer:
+        peer_alone(options.peer, options.calls)
+        return
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}\n")
-    log_table(options.calls)
+    log_table(options.calls, options.peers)
     import_table()
     decode_table()
 

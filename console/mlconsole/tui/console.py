@@ -47,8 +47,7 @@ USUAL_COLLECTION = (700, 10, 10)  # CPython's own
 
 
 def _begin_collecting() -> None:
-    """From here on garbage is looked for as usual, but not among what starting has made, which stays."""
-    gc.freeze()
+    """From here on garbage is looked for as usual: none was while starting, where it cost more than it gave."""
     gc.set_threshold(*USUAL_COLLECTION)
 
 

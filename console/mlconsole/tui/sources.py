@@ -90,9 +90,10 @@ class RunsSource:
 
     def count(self) -> int | None:
         """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
-        count = self._search.count(self._query, self._asked_at)
-        self._catalog.store.let_go_of_memory()
-        return count
+        try:
+            return self._search.count(self._query, self._asked_at)
+        finally:  # It has read every run, or as many as there was time for.
+            self._catalog.store.let_go_of_memory()
 
     def locate(self, key: str) -> int | None:
         """See :class:`~mlconsole.tui.widgets.rows.RowSource`."""
