@@ -106,6 +106,7 @@ ACTIONS: dict[str, str] = {
     "audit list": "audit:LIST",
     "audit verify": "audit:VERIFY",
     "report": "report:REPORT",
+    "report monitor": "monitor_report:REPORT",
     "demo": "demo:DEMO",
     "web": "web:WEB",
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
-from mlconsole.domain.drift import LEVEL
+from mlconsole.domain.drift import LEVEL, Histogram
 from mlconsole.domain.monitors import MonitorPage, MonitorState, WindowKind, window_spec
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done, Listing
@@ -169,6 +169,17 @@ def page(ctx: Context, name: str) -> MonitorPage:
         return MonitorPage(state, None, baseline)
     report, counts, label, rows = newest
     return MonitorPage(state, report, baseline, window_profile(baseline, counts, label, rows))
+
+
+def histograms(found: MonitorPage) -> dict[str, Histogram]:
+    """For every column of a monitor's newest window its shares in the baseline and now."""
+    from mlconsole.drift.histograms import histogram
+
+    if found.baseline is None or found.current is None:
+        return {}
+    pairs = [(column, found.current.column(column.name)) for column in found.baseline.columns]
+    drawn = {column.name: histogram(column, other) for column, other in pairs if other is not None}
+    return {name: one for name, one in drawn.items() if one is not None}
 
 
 def plan_remove(ctx: Context, params: MonitorParams) -> Plan:

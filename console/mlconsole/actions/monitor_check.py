@@ -333,6 +333,7 @@ CHECK = Action(
     check,
     plan_check,
     target=lambda p: p.name,
+    key="C",
 )
 REPLAY = Action(
     "monitor replay",

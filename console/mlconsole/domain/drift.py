@@ -199,6 +199,20 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class Histogram:
+    """The shares of the same bins or categories before and now."""
+
+    labels: tuple[str, ...]
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+
+    @property
+    def top(self) -> float:
+        """The largest share of both: what a drawing of both is scaled to."""
+        return max((*self.reference, *self.current), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnResult:
     """What one test says of one column.
 

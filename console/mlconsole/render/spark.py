@@ -41,3 +41,9 @@ def bar(fraction: float, width: int, *, is_ascii: bool = False) -> str:
     eighths = round(fraction * width * 8)
     whole, rest = divmod(eighths, 8)
     return (_EIGHTHS[8] * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)
+
+
+def columns(shares: Sequence[float], top: float, *, is_ascii: bool = False) -> str:
+    """Shares as columns of a small histogram, a cell each, scaled to ``top``; nothing at all is a blank."""
+    levels = _ASCII_LEVELS if is_ascii else _LEVELS
+    return "".join(" " if share <= 0 or top <= 0 else _level(share, 0.0, top, levels) for share in shares)

@@ -111,6 +111,22 @@ PLACES: tuple[Place, ...] = (
         is_optional=True,
     ),
     Place(
+        "monitors",
+        ("drift", "mon"),
+        "Monitors",
+        "live data against its baselines: what moved",
+        "mlconsole.tui.screens.monitors:MonitorsScreen",
+        lists="row",
+    ),
+    Place(
+        "monitor",
+        (),
+        "Monitor",
+        "one monitor: its columns by effect",
+        "mlconsole.tui.screens.monitors:MonitorScreen",
+        takes="monitor",
+    ),
+    Place(
         "jobs",
         ("j", "backends"),
         "Jobs",
