@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,17 @@ from fakes.backends import CalmBackend
 from mlconsole.actions.context import Context
 from mlconsole.catalog import Catalog
 from mlconsole.catalog.audit import Entry, append
+from mlconsole.catalog.environments import Mover, move_pointer, put_environment
 from mlconsole.catalog.observations import set_handle
+from mlconsole.catalog.releases import NewMember, NewRelease, put_release
+from mlconsole.catalog.rollouts import enter, insert_rollout
 from mlconsole.config import Settings
+from mlconsole.content.identity import named, release_id
+from mlconsole.domain.contracts import Axis, Contract, Requirement
+from mlconsole.domain.environments import Environment
+from mlconsole.domain.gates import gate_of
+from mlconsole.domain.releases import Member
+from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutState
 from mlconsole.plugin_api import Backend, Handle
 from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
@@ -60,12 +69,76 @@ def _fill_in(db: Any) -> None:
     db.execute(
         "INSERT INTO detail (run, traceback, environment, code) VALUES (?, ?, ?, ?)", (BAD, TRACE, environment, code)
     )
+    fill_in_environments(db)
     for number, (action, result) in enumerate(
         (("launch", "done"), ("run stop", "failed: it had ended"), ("run tag", "done"))
     ):
         at = NOW - timedelta(minutes=9 - number)
         for phase in ("begin", "end"):
             append(db, Entry(at, "ada", "gpu-07", action, "write", phase, "live", {}, result if phase == "end" else ""))
+
+
+def fill_in_environments(db: Any) -> None:
+    """Three releases, an environment that one of them was taken back in, and one that waits for a person."""
+    needs = {"code": (Requirement(Axis.CONFIG, "threshold"),), "model": (Requirement(Axis.DATA, "schema", "==v1"),)}
+    gives = {"config": {"threshold": "0.5"}, "data": {"schema": "v1"}, "env": {"torch": "2.13.0"}, "model": {}}
+    releases = []
+    for number in (1, 2, 3):
+        labels = {"code": "commit 4d1e4d1e4d1e", "data": "churn@4", "model": f"churn@{number}", "config": "serve.toml"}
+        members = {
+            Axis(axis): named(
+                Member(
+                    Axis(axis), f"{axis}:{label}", "", label, Contract(gives.get(axis, {}), needs.get(axis, ()), True)
+                )
+            )
+            for axis, label in {**labels, "env": "requirements.txt"}.items()
+        }
+        name = f"churn-v{number}"
+        kept = [NewMember(member, (), "") for member in members.values()]
+        releases.append(release_id(members))
+        put_release(db, NewRelease(releases[-1], kept, name, "gpu-07", "ada", NOW - timedelta(days=4 - number)))
+    gates = (gate_of("metric:acc>=0.9"), gate_of("http:/health"))
+    for name in ("prod", "staging"):
+        slot = Environment(0, name, "directory", {"path": "/srv/model"}, "elsewhere", (), name == "prod", gates, 60.0,
+                           NOW - timedelta(days=5), "ada")  # fmt: skip
+        put_environment(db, slot)
+    done, back, automatic = RolloutState.DONE, RolloutState.ROLLED_BACK, RolloutKind.AUTOMATIC
+    _moved(db, 1, releases[0], "", 0, 40, done)
+    _moved(db, 1, releases[1], releases[0], 1, 20, back, message="metric:acc>=0.9: 0.81 against 0.9")
+    _moved(db, 1, releases[0], releases[1], 2, 19, done, automatic, "rollout 2: metric:acc>=0.9: 0.81 against 0.9")
+    _moved(db, 2, releases[2], "", 0, 1, RolloutState.VERIFYING)
+    db.execute("UPDATE rollout SET held = 1, message = 'http:/health: no answer: ConnectError' WHERE environment = 2")
+    seen = [releases[0], 3, True, "/srv/model/current", "generation 3 is in place", ""]
+    at = round(NOW.timestamp() * 1e6) - 12_000_000
+    db.execute("UPDATE environment SET observed = ?, observed_us = ? WHERE n = 1", (json.dumps(seen), at))
+
+
+def _moved(
+    db: Any,
+    environment: int,
+    release: str,
+    before: str,
+    generation: int,
+    hours: int,
+    state: RolloutState,
+    kind: RolloutKind = RolloutKind.ROLLOUT,
+    reason: str = "rollout",
+    message: str = "gates: pass",
+) -> None:
+    """A rollout that went as far as that, so many hours ago."""
+    at = NOW - timedelta(hours=hours)
+    begun = Rollout(0, environment, ("prod", "staging")[environment - 1], kind, release, before, generation,
+                    RolloutState.PLANNED, "ada", at, at)  # fmt: skip
+    rollout = replace(begun, number=insert_rollout(db, begun))
+    for step in (RolloutState.PREFLIGHT, RolloutState.PREPARED, RolloutState.COMMITTED, RolloutState.APPLYING,
+                 RolloutState.VERIFYING, state):  # fmt: skip
+        if step is RolloutState.COMMITTED:
+            assert move_pointer(db, rollout, Mover("ada", "gpu-07", at, reason))
+        if rollout.state is not step:
+            assert enter(db, rollout, step, at, message if step is state else "")
+            rollout = replace(rollout, state=step)
+    answers = [["metric:acc>=0.9", "pass", "0.93 against 0.9"], ["http:/health", "pass", "it answered 200"]]
+    db.execute("UPDATE rollout SET answers = ? WHERE n = ?", (json.dumps(answers), rollout.number))
 
 
 @dataclass

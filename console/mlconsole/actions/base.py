@@ -72,6 +72,7 @@ class Option:
         short: one letter for a short flag.
         remainder: takes everything behind ``--``.
         private: of a ``KEY=VALUE`` only the key is kept in the audit log, of any other text nothing.
+        asked: a form asks for it though it may be left out, because it changes what is done.
     """
 
     help: str
@@ -82,6 +83,7 @@ class Option:
     short: str = ""
     remainder: bool = False
     private: bool = False
+    asked: bool = False
 
 
 def param(default: Any = Required, *, help: str, **kwargs: Any) -> Any:

@@ -33,7 +33,7 @@ class RollbackParams:
 
     name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="ENV")
     to: str | None = param(None, help="this release or generation, instead of the last good one", metavar="RELEASE")
-    axis: str | None = param(None, help="take this part alone back", choices=AXES)
+    axis: str | None = param(None, help="take this part alone back", choices=AXES, asked=True)
     expect: int | None = param(None, help="only if it is at this generation now", metavar="GENERATION")
     override: str = param("", help="go through pins and freezes, for this reason", metavar="REASON")
     detach: bool = param(False, help="do not wait for the gates: any later command carries it on")
@@ -231,4 +231,5 @@ ROLLBACK = Action(
     rollback,
     plan,
     target=lambda p: p.name,
+    key="b",
 )

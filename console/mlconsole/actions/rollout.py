@@ -315,6 +315,7 @@ ROLLOUT = Action(
     rollout,
     plan_rollout,
     target=_target,
+    key="p",
 )
 TOP = Action(
     "rollout",
@@ -333,6 +334,7 @@ ABORT = Action(
     abort,
     plan_abort,
     target=lambda p: p.name,
+    key="u",
 )
 ACCEPT = Action(
     "env accept",
@@ -351,6 +353,7 @@ REPAIR = Action(
     repair,
     plan_repair,
     target=lambda p: p.name,
+    key="M",
 )
 RESET = Action(
     "env reset",

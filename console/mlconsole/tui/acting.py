@@ -28,6 +28,8 @@ SHOWN_BY = {
     "experiment list": "experiments",
     "backend list": "jobs",
     "audit list": "audit",
+    "env list": "environments",
+    "env show": "environment",
 }
 """The place that shows what an action reads."""
 
@@ -68,11 +70,13 @@ class Acting:
             return "this console is read-only"
         offers = console.place_screen.offers if console.place_screen else frozenset()
         missing = {option.cursor for option in options_of(action) if option.cursor} - offers
+        if "environment" in missing:
+            return "it needs an environment under the cursor, as in :environments"
         what, where = ("a model", ":models") if missing & {"model_name", "model_version"} else ("a run", ":runs")
         return f"it needs {what} under the cursor, as in {where}" if missing else ""
 
     def _navigate(self, name: str, given: Mapping[str, Any]) -> None:
-        target = given.get("run") or ",".join(given.get("runs", ()))
+        target = given.get("run") or given.get("name") or ",".join(given.get("runs", ()))
         cursor = "log" if name == "run logs" else ""
         self._console.go(Location(SHOWN_BY[name], str(target), cursor=cursor))
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from mlconsole.tui.widgets.dialog import EditWanted, ViewWanted
 
 NOUNS_WITH_KEYS = ("launch", "run", "report", "teardown")
+NOUNS_OF = {"model_name": ("model",), "environment": ("env", "rollback")}
+"""Actions that are loaded where there is such a thing to act on, and nowhere else: 5 and 20 ms."""
 TICK_S = 1.0
 LEAST_PATH = 6
 USUAL_COLLECTION = (700, 10, 10)  # CPython's own
@@ -241,13 +243,16 @@ class Console(PaintedApp[None]):
         """Every action that has a key."""
         return tuple(a for noun in NOUNS_WITH_KEYS for a in actions.of_noun(noun) if a.key)
 
+    def keyed_for(self, offers: frozenset[str]) -> tuple[Action[Any], ...]:
+        """Every action that has a key, with those that only a screen of such offers is about."""
+        nouns = (noun for cursor, several in NOUNS_OF.items() if cursor in offers for noun in several)
+        return (*self.keyed_actions, *(a for noun in nouns for a in actions.of_noun(noun) if a.key))
+
     def actions_for(self, offers: frozenset[str]) -> list[Action[Any]]:
         """The actions with a key whose params the cursor of such a screen can fill in."""
-        # Those of models are loaded where there is one to act on: 5 ms.
-        more = actions.of_noun("model") if "model_name" in offers else ()
         return [
             action
-            for action in (*self.keyed_actions, *(one for one in more if one.key))
+            for action in self.keyed_for(offers)
             if action.key != "enter" and {o.cursor for o in options_of(action) if o.cursor} <= offers
         ]
 

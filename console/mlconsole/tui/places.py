@@ -135,6 +135,22 @@ PLACES: tuple[Place, ...] = (
         lists="row",
     ),
     Place(
+        "environments",
+        ("env", "envs", "releases"),
+        "Environments",
+        "what is live where, and whether that is what is intended",
+        "mlconsole.tui.screens.environments:EnvironmentsScreen",
+        lists="row",
+    ),
+    Place(
+        "environment",
+        (),
+        "Environment",
+        "one environment: generations, parts, gates, rollout",
+        "mlconsole.tui.screens.environment:EnvironmentScreen",
+        takes="environment",
+    ),
+    Place(
         "audit",
         ("a", "log"),
         "Audit",

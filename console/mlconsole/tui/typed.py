@@ -112,9 +112,12 @@ def command_of(location: Location) -> str:
         return shlex.join(["mlconsole", "run", "list", *(["--where", location.line] if location.line else [])])
     if location.place == "run":
         return shlex.join(["mlconsole", "run", "show", location.target])
+    if location.place == "environment":
+        return shlex.join(["mlconsole", "env", "show", location.target])
     if location.place == "compare":
         return shlex.join(["mlconsole", "run", "compare", *location.target.split(",")])
     lists = {"experiments": "experiment list", "jobs": "backend list", "audit": "audit list"}
+    lists |= {"environments": "env list"}
     return f"mlconsole {lists[location.place]}" if location.place in lists and not location.line else ""
 
 

@@ -149,8 +149,8 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
 
     @property
     def is_empty(self) -> bool:
-        """True when the cursor has filled in all that must be."""
-        return not any(_must_be_given(self.action, field) for field in self._fields)
+        """True when the cursor has filled in all that must be, and nothing else is worth a question."""
+        return not any(_must_be_given(self.action, field) or option_of(field).asked for field in self._fields)
 
     def compose(self) -> ComposeResult:
         """A labelled input for each param, those first that must be given."""
@@ -227,7 +227,7 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
             text = self.query_one(f"#field-{index}", Input).value
             out[field.name] = _parsed(field, text)
             choices = option_of(field).choices
-            if choices and text not in choices:
+            if choices and text not in choices and (text or field.default is not None):
                 raise ValueError(f"{field.name}: one of {', '.join(choices)}")
         return out
 
