@@ -123,6 +123,22 @@ def test_a_rollout_makes_a_release_live_and_says_what_its_gates_said(slot: tuple
     ]  # fmt: skip
 
 
+def test_what_is_live_and_learned_from_a_dataset_or_one_file_of_it_is_named(slot: tuple[Program, str, Path]) -> None:
+    program, name, _ = slot
+    program.json("env", "rollout", name, "v1", "--yes")
+    (program.cwd / "stray.csv").write_text(f"{name}\n")
+
+    def live_of(word: str) -> list[str]:
+        return [item["label"] for item in program.json("lineage", "down", word, "--live")["items"]]
+
+    assert all(f"{name} #1" in live_of(word) for word in ("data/a.csv", "net0.5"))
+    assert f"{name} #1" in program("--read-only", "lineage", "down", "digits", "--live").out
+    assert f"{name} #1" not in live_of("m@3")
+    assert program("lineage", "down", "stray.csv", "--live").code == 4
+    program.json("env", "rollout", name, "v2", "--yes")
+    assert f"{name} #1" not in live_of("digits") and f"{name} #2" in live_of("digits")
+
+
 def test_a_failed_gate_goes_back_by_itself_and_the_release_is_quarantined(slot: tuple[Program, str, Path]) -> None:
     program, name, place = slot
     program.json("rollout", name, "v2", "--yes")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.sync import refresh
+from mlconsole.catalog.live_lineage import keep_ancestors
 from mlconsole.domain.lineage import Lineage, LineageDiff, LineagePath, Node, Way
 from mlconsole.domain.plans import Effect
+from mlconsole.domain.results import Listing
 from mlconsole.errors import NotFound, UsageError
 
 MOST = 10_000
@@ -70,9 +74,56 @@ def up(ctx: Context, params: WalkParams) -> Lineage:
     return _walk(ctx, params, Way.UP)
 
 
-def down(ctx: Context, params: WalkParams) -> Lineage:
-    """Everything that was made from something."""
+@dataclass(frozen=True, slots=True)
+class DownParams(WalkParams):
+    """The same, or only what is live."""
+
+    live: bool = param(False, help="only the live deployments that came of it; NODE may be a file of a dataset")
+
+
+def down(ctx: Context, params: DownParams) -> Lineage | Listing[Node]:
+    """Everything that was made from something, or what is live of it."""
+    if params.live:
+        return Listing("deployment", live_of(ctx, params.node))
     return _walk(ctx, params, Way.DOWN)
+
+
+def live_of(ctx: Context, word: str) -> list[Node]:
+    """The live deployments that came of something, by environment.
+
+    Raises:
+        NotFound: nothing answers to the word.
+    """
+    refresh(ctx)
+    found: dict[int, Node] = {}
+    live = ctx.catalog.live_lineage
+    starts = {node.number for node in _starts(ctx, word)}
+    cut = [*live.cut()]
+    for deployment in live.unknown():
+        numbers, is_cut = live.ancestors(deployment.number, ctx.cancelled.is_set)
+        cut += [deployment] if is_cut else []
+        if not starts.isdisjoint(numbers):
+            found[deployment.number] = deployment
+        if not ctx.settings.read_only:
+            ctx.catalog.write(partial(keep_ancestors, deployment=deployment.number, numbers=numbers, is_cut=is_cut))
+    for start in starts:
+        found.update((node.number, node) for node in live.came_of(start))
+    for deployment in cut:
+        ctx.say(f'"{deployment.label}" came from more things than were looked at; it may have come of this, too.')
+    return sorted(found.values(), key=lambda node: node.label)
+
+
+def _starts(ctx: Context, word: str) -> list[Node]:
+    """The nodes that a word means; a file on this machine stands for every dataset version that has its bytes."""
+    if not os.path.isfile(word):
+        return [find(ctx, word)]
+    from mlconsole.content.hashing import Hasher  # 3 ms, for a file
+
+    digest, _ = Hasher(cancelled=ctx.cancelled.is_set).digest(os.path.realpath(word))
+    found = ctx.catalog.datasets.with_file(digest)
+    if not found:
+        raise NotFound(f'No dataset in this catalog has the bytes of "{word}".', "See: mlconsole dataset list")
+    return [ctx.catalog.lineage.find(key) for key in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +159,6 @@ def diff(ctx: Context, params: DiffParams) -> LineageDiff:
 
 
 UP = Action("lineage up", "Show what something was made from", WalkParams, Effect.READ, up)
-DOWN = Action("lineage down", "Show what was made from something", WalkParams, Effect.READ, down)
+DOWN = Action("lineage down", "Show what was made from something", DownParams, Effect.READ, down)
 PATH = Action("lineage path", "Show how one thing led to another", PathParams, Effect.READ, path)
 DIFF = Action("lineage diff", "Show what only one of two things was made from", DiffParams, Effect.READ, diff)

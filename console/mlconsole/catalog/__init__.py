@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.leases import Leases
     from mlconsole.catalog.ledger import Ledger
     from mlconsole.catalog.lineage import LineageGraph
+    from mlconsole.catalog.live_lineage import LiveLineage
     from mlconsole.catalog.metrics import Metrics
     from mlconsole.catalog.models import Models
     from mlconsole.catalog.monitors import Monitors
@@ -167,6 +168,13 @@ class Catalog:
         from mlconsole.catalog.lineage import LineageGraph
 
         return LineageGraph(self.store)
+
+    @cached_property
+    def live_lineage(self) -> LiveLineage:
+        """What the live deployments came from."""
+        from mlconsole.catalog.live_lineage import LiveLineage
+
+        return LiveLineage(self.store)
 
     @cached_property
     def lease(self) -> WatchLease:

@@ -31,6 +31,13 @@ INSERT_DATASET = """
 INSERT INTO dataset (digest, files, size_bytes, columns, row_count, note)
 VALUES (:digest, :files, :size_bytes, :columns, :rows, :note)
 """
+SELECT_WITH_FILE = """
+SELECT DISTINCT dataset.digest
+FROM dataset_entry
+JOIN dataset_part ON dataset_part.partition = dataset_entry.partition
+JOIN dataset ON dataset.n = dataset_part.dataset
+WHERE dataset_entry.digest = :digest AND dataset_entry.kind = 'file'
+"""
 SELECT_PARTITION = "SELECT n FROM dataset_partition WHERE digest = :digest"
 INSERT_PARTITION = "INSERT INTO dataset_partition (digest) VALUES (:digest)"
 INSERT_ENTRY = """
@@ -175,6 +182,10 @@ class Datasets:
     def all(self) -> list[DatasetVersion]:
         """The newest version of every name."""
         return [_version(row) for row in self._store.read(SELECT_ALL)]
+
+    def with_file(self, digest: str) -> list[str]:
+        """The ids of all versions that hold a file with these bytes; the digest in hexadecimal digits."""
+        return [str(row[0]) for row in self._store.read(SELECT_WITH_FILE, {"digest": bytes.fromhex(digest)})]
 
     def versions(self, name: str) -> list[DatasetVersion]:
         """All versions of a name, the newest first; empty where there is none."""

@@ -262,6 +262,12 @@ def _monitors(db: Database) -> None:
     _script(db, MONITORS)
 
 
+def _live_lineage(db: Database) -> None:
+    from mlconsole.catalog.live_lineage import LIVE_LINEAGE
+
+    _script(db, LIVE_LINEAGE)
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -273,6 +279,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _releases,
     _policies,
     _monitors,
+    _live_lineage,
 )
 VERSION = len(MIGRATIONS)
 

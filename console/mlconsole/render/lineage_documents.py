@@ -35,8 +35,8 @@ def document(result: object) -> Document | None:
 
 
 def item(thing: object) -> Document | None:
-    """None: there are no lists of lineage."""
-    return None
+    """The document of a node in a list; None for any other thing."""
+    return _node(thing) if isinstance(thing, Node) else None
 
 
 def _node(node: Node) -> Document:

@@ -30,8 +30,12 @@ def lines(result: object, now: datetime) -> list[str] | None:
 
 
 def listing(items: Sequence[object], now: datetime) -> list[str] | None:
-    """None: there are no lists of lineage."""
-    return None
+    """The lines of a list of nodes; None for any other."""
+    if not isinstance(items[0], Node):
+        return None
+    return table(
+        ("KIND", "NAME", "KEY"), [(node.kind, node.label, node.key) for node in items if isinstance(node, Node)]
+    )
 
 
 def dot(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:

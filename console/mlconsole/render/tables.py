@@ -41,6 +41,7 @@ EMPTY = {
     "release": "No releases yet. Make one: mlconsole release create --model NAME@VERSION",
     "environment": "No environments yet. Make one: mlconsole env create NAME --target directory:/PATH",
     "move": "Nothing was ever live here. Roll out: mlconsole env rollout ENV RELEASE",
+    "deployment": "Nothing that is live came of it.",
     "file": "Every file is as it was.",
     "policy": "No policies yet. Write some, and arm them: mlconsole policy apply FILE",
     "firing": "No policy has fired, and none was held back.",
