@@ -214,7 +214,6 @@ def test_ctrl_c_ends_the_process_while_a_backend_hangs(tmp_path: Path) -> None:
         term.wait_for("rw")
         term.send(":jobs\r")
         term.wait_for("Jobs")
-        began = time.monotonic()
+        term.wait_for("Reading")  # It asks the backend, and waits.
         term.send("ctrl+c")
         assert term.wait_exit() == 0
-        assert time.monotonic() - began < 2.5

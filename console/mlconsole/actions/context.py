@@ -137,18 +137,31 @@ class Context:
 
     def for_action(self, journal: Journal) -> Context:
         """The same session with an audit row of its own; the catalog is shared."""
-        shared = (self.settings, self.clock, self.backend, self.say, self.cancelled)
-        return Context(*shared, journal, self, self.gpus, self.target, self.cause)
+        return self._sharing(self.cancelled, journal=journal, cause=self.cause)
 
     def caused_by(self, cause: Cause) -> Context:
         """The same session for something that is done on behalf of no person."""
-        shared = (self.settings, self.clock, self.backend, self.say, self.cancelled)
-        return Context(*shared, None, self, self.gpus, self.target, cause)
+        return self._sharing(self.cancelled, cause=cause)
 
     def beside(self, cancelled: threading.Event | None = None) -> Context:
         """A session on the same catalog for somebody who works next to the person, who may have an end of its own."""
-        cancelled = cancelled or self.cancelled
-        return Context(self.settings, self.clock, self.backend, self.say, cancelled, None, self, self.gpus, self.target)
+        return self._sharing(cancelled or self.cancelled)
+
+    def _sharing(
+        self, cancelled: threading.Event, *, journal: Journal | None = None, cause: Cause | None = None
+    ) -> Context:
+        return Context(
+            self.settings,
+            clock=self.clock,
+            backend=self.backend,
+            say=self.say,
+            cancelled=cancelled,
+            journal=journal,
+            session=self,
+            gpus=self.gpus,
+            target=self.target,
+            cause=cause,
+        )
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Change the catalog in one transaction; the first one of an action carries its audit row."""
