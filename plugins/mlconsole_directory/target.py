@@ -71,6 +71,22 @@ class DirectoryTarget:
             if place.record(order.generation) is None or place.holds(order):
                 place.remove(order.generation)
 
+    def withdraw(self, environment: str, settings: Mapping[str, str], state_dir: Path) -> None:
+        """Take the link away, if it leads to a release of the environment; what is laid out stays."""
+        place = _place(settings)
+        if not os.path.isdir(place.root):
+            return
+        place.open()
+        with records.locked(place.lock):
+            generation = _live(place)
+            if generation is None or (place.record(generation) or {}).get("environment") != environment:
+                return
+            try:
+                os.unlink(os.path.join(place.root, LINK))
+                records.sync_folder(place.root)
+            except OSError as error:
+                raise ActionFailed(f'Cannot take "{error.filename}" away: {error.strerror}.') from error
+
 
 def _place(settings: Mapping[str, str]) -> Generations:
     path = settings.get("path", "")

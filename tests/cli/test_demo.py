@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     work = tmp_path_factory.mktemp("demo")
     home = work / ".demo" / "catalog"
     elsewhere = Program(work / "users-own", work)
-    done = elsewhere("demo", deadline_s=110)
-    yield Demo(done, Program(home, work))
+    done = elsewhere("demo", deadline_s=150)
+    program = Program(home, work)
+    yield Demo(done, program)
+    program("env", "withdraw", "prod", "--yes")
     end_processes_of(home)
 
 
@@ -89,6 +92,17 @@ def test_the_demo_has_a_run_that_goes_on_and_can_be_stopped(demo: Demo) -> None:
     assert (stopped["state"], stopped["outcome"]) == ("ended", "cancelled")
 
 
+def test_the_demo_serves_a_model_and_takes_a_worse_one_back(demo: Demo) -> None:
+    prod = demo.program.json("env", "show", "prod")
+    moves = demo.program.json("env", "history", "prod")["items"]
+
+    assert (prod["state"], prod["release_name"], prod["generation"]) == ("live", "digits-1", 3)
+    assert [(move["generation"], move["outcome"]) for move in moves] == [(3, "done"), (2, "rolled_back"), (1, "done")]
+    assert "labelled images are told right; 95% are asked for" in demo.done.err
+    with urllib.request.urlopen(prod["observed"]["endpoint"] + "/health", timeout=10) as answer:
+        assert answer.status == 200
+
+
 def test_the_demo_once_more_launches_only_a_long_run_anew(demo: Demo) -> None:
     before = demo.program.json("run", "list", "not tag:long")["items"]
     if demo.program.json("run", "list", "state:running")["items"]:
@@ -122,5 +136,5 @@ def test_the_demo_refuses_an_interpreter_that_is_not_there(cli: Program) -> None
 def test_a_dry_run_of_the_demo_makes_nothing(cli: Program) -> None:
     plan = cli.json("demo", "--dry-run")
 
-    assert plan["action"] == "demo" and len(plan["steps"]) == 10
+    assert plan["action"] == "demo" and len(plan["steps"]) == 12
     assert list(cli.cwd.iterdir()) == []

@@ -361,3 +361,28 @@ def test_lists_are_documents_of_their_kind(shop: Program) -> None:
 
     assert releases["kind"] == "release" and {"id", "live", "quarantine"} <= set(releases["items"][0])
     assert environments["kind"] == "environment"
+
+
+def test_what_is_withdrawn_is_gone_is_no_drift_and_comes_back(slot: tuple[Program, str, Path]) -> None:
+    shop, name, place = slot
+    shop.json("env", "rollout", name, "v1", "--yes")
+
+    assert shop("env", "withdraw", name).code == 3 and live(place) is not None
+    shop.json("env", "withdraw", name, "--yes")
+
+    assert not (place / "current").exists() and list((place / "generations").iterdir()) == []
+    shown = shop.json("env", "show", name)
+    assert (shown["state"], shown["drift"], shown["generation"]) == ("withdrawn", "", 1)
+    shop.json("rollback", name, "--to", "v1", "--yes")
+    assert shop.json("env", "show", name)["state"] == "live"
+    assert (place / "current").exists()
+
+
+def test_nothing_is_withdrawn_under_a_rollout(slot: tuple[Program, str, Path]) -> None:
+    shop, name, _ = slot
+    shop.json("env", "set", name, "--gate", "metric:nobody>=1")
+    assert shop("env", "rollout", name, "v1", "--yes").code == 1
+
+    refused = shop("env", "withdraw", name, "--yes")
+
+    assert refused.code == 1 and "under way" in refused.err

@@ -68,6 +68,7 @@ ACTIONS: dict[str, str] = {
     "env accept": "rollout:ACCEPT",
     "env repair": "rollout:REPAIR",
     "env reset": "rollout:RESET",
+    "env withdraw": "withdrawal:WITHDRAW",
     "env pin": "environments:PIN",
     "env unpin": "environments:UNPIN",
     "env freeze": "environments:FREEZE",

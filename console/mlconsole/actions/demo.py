@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from itertools import count
 
+from mlconsole.actions import demo_story
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
@@ -53,6 +54,8 @@ def plan(ctx: Context, params: DemoParams) -> Plan:
     steps = [Step("make a catalog of the demo's own", home)]
     steps += [Step(f'launch "{t.name}": digits.py {shlex.join(t.flags)}', home) for t in TRAININGS]
     steps.append(Step(f"wait for all but the first, which ends by itself after {LONG_MINUTES} minutes"))
+    steps.append(Step(f'release "{demo_story.GOOD[0]}", serve it on loopback as "{demo_story.ENVIRONMENT}"', home))
+    steps.append(Step(f'roll out "{demo_story.WORSE[0]}", which is worse: its gate fails, and it is taken back', home))
     command = f"mlconsole demo --directory {shlex.quote(params.directory)}"
     return Plan("demo", Effect.WRITE, tuple(steps), command=command)
 
@@ -76,6 +79,7 @@ def run(ctx: Context, params: DemoParams) -> Listing[Run]:
         ctx.say(f"{number} of {len(missing)}: {training.name} started, {shlex.join(training.flags)}")
     _wait_for_the_short_ones(ctx)
     _wait_for_the_long_one(ctx)
+    demo_story.tell(ctx, demo_story.Stage(ctx.settings.home.parent, interpreter))
     _tell_what_now(ctx, params)
     return Listing("run", _runs(ctx, "sort:created"), COLUMNS)
 
@@ -172,6 +176,7 @@ def _tell_what_now(ctx: Context, params: DemoParams) -> None:
     ctx.say(f"Look at them:  {mlconsole}")
     for run in _live(ctx, LONG_ONES):
         ctx.say(f'"{run.name}" ends by itself. Stop it:  {mlconsole} run stop {run.name} --yes')
+    ctx.say(f'"{demo_story.ENVIRONMENT}" goes on serving. Take it down:  {mlconsole} env withdraw prod --yes')
     ctx.say(f"Then remove the demo:  rm -rf {shlex.quote(params.directory)}")
 
 

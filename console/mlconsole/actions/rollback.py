@@ -212,7 +212,8 @@ def rollback(ctx: Context, params: RollbackParams) -> RolloutPage:
     """
     refresh(ctx)
     there = aim(ctx, params)
-    if there.asked.release.id == there.asked.environment.pointer.release_id:
+    environment = there.asked.environment
+    if there.asked.release.id == environment.pointer.release_id and not environment.withdrawn:
         raise UsageError(f"{there.asked.release.label} is live already.", f"See: mlconsole env show {params.name}")
     number = begin(ctx, there.asked)
     if params.detach:

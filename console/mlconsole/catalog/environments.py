@@ -37,7 +37,7 @@ COLUMNS = """
 SELECT environment.n, environment.name, environment.target, environment.settings, environment.host,
        environment.allowed, environment.is_production, environment.gates, environment.bake_us,
        environment.created_us, environment.created_by, release.id, environment.generation, environment.observed,
-       environment.observed_us, environment.breaker
+       environment.observed_us, environment.breaker, environment.withdrawn
 FROM environment
 LEFT JOIN release ON release.n = environment.release
 """
@@ -45,12 +45,14 @@ SELECT_ALL = f"{COLUMNS} ORDER BY environment.name"
 SELECT_NAMED = f"{COLUMNS} WHERE environment.name = :name"
 SELECT_NUMBER = f"{COLUMNS} WHERE environment.n = :n"
 SELECT_DUE = f"""{COLUMNS}
-WHERE environment.host = :host AND environment.generation > 0 AND environment.next_look_us <= :now
+WHERE environment.host = :host AND environment.generation > 0 AND environment.withdrawn = ''
+    AND environment.next_look_us <= :now
 ORDER BY environment.n
 """
 MOVE = """
 UPDATE environment
-SET release = (SELECT n FROM release WHERE id = :release), generation = :generation, next_look_us = 0
+SET release = (SELECT n FROM release WHERE id = :release), generation = :generation, next_look_us = 0,
+    withdrawn = ''
 WHERE n = :environment AND generation = :generation - 1
 """
 SELECT_POINTER = """
@@ -86,6 +88,11 @@ LOOKED = """
 UPDATE environment
 SET observed = :observed, observed_us = :now, next_look_us = :next
 WHERE n = :n AND generation = :generation AND (observed_us IS NULL OR observed_us <= :now)
+"""
+WITHDRAW = """
+UPDATE environment
+SET withdrawn = :words, observed = '', observed_us = NULL
+WHERE n = :n AND generation = :generation
 """
 SET_BREAKER = "UPDATE environment SET breaker = :words WHERE n = :n"
 PUT_PIN = """
@@ -197,6 +204,12 @@ def looked(db: sqlite3.Connection, environment: Environment, seen: Observed, now
 def set_breaker(db: sqlite3.Connection, environment: int, words: str) -> None:
     """Open the circuit breaker, with the reason; close it without one."""
     db.execute(SET_BREAKER, {"n": environment, "words": storable(words)})
+
+
+def put_withdrawal(db: sqlite3.Connection, environment: Environment, words: str) -> bool:
+    """Record who took down what was live; False when it was moved meanwhile."""
+    row = {"n": environment.number, "generation": environment.pointer.generation, "words": storable(words)}
+    return db.execute(WITHDRAW, row).rowcount > 0
 
 
 def put_pin(db: sqlite3.Connection, environment: int, pin: Pin) -> None:
@@ -316,7 +329,7 @@ def _freezes(rows: Sequence[Row]) -> tuple[Freeze, ...]:
 
 def _environment(row: Row) -> Environment:
     (n, name, target, settings, host, allowed, is_production, gates, bake, created, by, release_id, generation,
-     observed, observed_at, breaker) = row  # fmt: skip
+     observed, observed_at, breaker, withdrawn) = row  # fmt: skip
     return Environment(
         number=n,
         name=str(name),
@@ -332,6 +345,7 @@ def _environment(row: Row) -> Environment:
         pointer=Pointer(str(release_id or ""), generation),
         observed=_observed(observed, observed_at),
         breaker=str(breaker),
+        withdrawn=str(withdrawn),
     )
 
 

@@ -268,6 +268,10 @@ def _live_lineage(db: Database) -> None:
     _script(db, LIVE_LINEAGE)
 
 
+def _withdrawals(db: Database) -> None:
+    _script(db, "ALTER TABLE environment ADD COLUMN withdrawn TEXT NOT NULL DEFAULT '';\n")
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -280,6 +284,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _policies,
     _monitors,
     _live_lineage,
+    _withdrawals,
 )
 VERSION = len(MIGRATIONS)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("digits.py")
+SERVED = SCRIPT.with_name("served")
+"""The code that the models are released with."""
 EXPERIMENT = "digits"
 LONG = "long"
 LONG_MINUTES = 20

@@ -26,6 +26,7 @@ class Standing(StrEnum):
     UNHEALTHY = "unhealthy"
     DRIFTED = "drifted"
     UNKNOWN = "unknown"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Environment:
         observed: what was seen last.
         release: the release of the pointer, None before the first.
         breaker: why nothing is rolled back by itself any more; empty while it is.
+        withdrawn: who took down what was live, and when; empty while it shall be live.
     """
 
     number: int
@@ -89,12 +91,13 @@ class Environment:
     observed: Observed = field(default_factory=Observed)
     release: Release | None = None
     breaker: str = ""
+    withdrawn: str = ""
 
     @property
     def drift(self) -> str:
         """How what was seen differs from what is intended; empty while it does not, or nothing was seen."""
         seen, wanted = self.observed, self.pointer
-        if seen.at is None or seen.unreachable or not wanted.generation:
+        if seen.at is None or seen.unreachable or not wanted.generation or self.withdrawn:
             return ""
         if seen.release_id is None:
             return seen.words or f"nothing is live, not {short(wanted.release_id)}"
@@ -186,6 +189,8 @@ def standing_of(environment: Environment, rollout: Rollout | None) -> Standing:
         return Standing.HELD if rollout.held else Standing.ROLLING
     if not environment.pointer.generation:
         return Standing.EMPTY
+    if environment.withdrawn:
+        return Standing.WITHDRAWN
     seen = environment.observed
     if environment.drift:
         return Standing.DRIFTED

@@ -23,6 +23,7 @@ MARKS = {
     Standing.UNHEALTHY: "✖ unhealthy",
     Standing.DRIFTED: "▲ drifted",
     Standing.UNKNOWN: "? unknown",
+    Standing.WITHDRAWN: "■ withdrawn",
 }
 
 

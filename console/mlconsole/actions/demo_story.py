@@ -1,0 +1,106 @@
+"""What the demo tells after its trainings: a model goes into production, a worse one follows, and is taken back.
+
+All of it is done by the same actions that people use, so that the audit log, lineage and history are real.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlconsole.actions import dataset, environments, model, release, rollout
+from mlconsole.actions.context import Context
+from mlconsole.actions.execute import execute
+from mlconsole.demo.trainings import SERVED
+from mlconsole.errors import ActionFailed, CheckFailed
+
+ENVIRONMENT = "prod"
+MODEL = "digits"
+GOOD, WORSE = ("mlp-64", "digits-1"), ("mlp-64-slow", "digits-2")
+"""The run of each model, and the name of its release."""
+LEAST_ACCURACY = 0.95
+EVERY = 5
+LABELLED, ASKED = "labelled.csv", "asked.jsonl"
+PROBE = "import importlib.util as u; print(u.find_spec('sklearn').origin)"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the story is played: the demo's folder, and the interpreter that has torch and scikit-learn."""
+
+    folder: Path
+    interpreter: str
+
+    @property
+    def labelled(self) -> Path:
+        """Images with the digits that they show."""
+        return self.folder / "data" / LABELLED
+
+    @property
+    def asked(self) -> Path:
+        """What the served model was asked, and what it answered."""
+        return self.folder / "data" / ASKED
+
+
+def tell(ctx: Context, stage: Stage) -> None:
+    """Roll out a good model, then a worse one; does nothing where that was done before.
+
+    Raises:
+        ActionFailed: what should have come of it did not.
+    """
+    there = [one for one in ctx.catalog.environments.all() if one.name == ENVIRONMENT]
+    if there and there[0].pointer.generation:
+        return
+    digits = _digits(stage.interpreter)
+    _keep_some(digits, stage.labelled)
+    execute(ctx, dataset.ADD, dataset.AddParams(str(digits), MODEL))
+    for run, name in (GOOD, WORSE):
+        execute(ctx, model.REGISTER, model.RegisterParams(run, MODEL))
+        newest = ctx.catalog.models.get(MODEL).label
+        execute(ctx, release.CREATE, release.CreateParams(model=newest, code=str(SERVED), name=name))
+    if not there:
+        execute(ctx, environments.CREATE, _environment(stage))
+    _roll_out(ctx, GOOD[1])
+    try:
+        _roll_out(ctx, WORSE[1])
+    except CheckFailed as failed:
+        ctx.say(failed.message)
+    live = ctx.catalog.environments.get(ENVIRONMENT)
+    if live.release is None or live.release.name != GOOD[1]:
+        raise ActionFailed(f'"{WORSE[1]}" should have been taken back, and was not.', "See: mlconsole env show prod")
+    ctx.say(f"{ENVIRONMENT} is generation {live.pointer.generation}: {GOOD[1]} again, at {live.observed.endpoint}")
+
+
+def _environment(stage: Stage) -> environments.CreateParams:
+    serve = [stage.interpreter, "-I", "{release}/code/serve.py", "{release}", "{port}", str(stage.asked)]
+    ask = [stage.interpreter, "-I", str(SERVED / "ask.py"), str(stage.labelled), f"{LEAST_ACCURACY}"]
+    return environments.CreateParams(
+        ENVIRONMENT,
+        target="process",
+        set=(f"command={json.dumps(serve)}", "health=/health"),
+        gate=("http:/health", f"command:{shlex.join(ask)}"),
+    )
+
+
+def _roll_out(ctx: Context, name: str) -> None:
+    ctx.say(f"rolling {name} out to {ENVIRONMENT}")
+    execute(ctx, rollout.ROLLOUT, rollout.RolloutParams(ENVIRONMENT, name), confirmed=True)
+
+
+def _digits(interpreter: str) -> Path:
+    """The images that scikit-learn brings along."""
+    done = subprocess.run([interpreter, "-I", "-c", PROBE], capture_output=True, text=True, check=True)
+    return Path(done.stdout.strip()).parent / "datasets" / "data" / "digits.csv.gz"
+
+
+def _keep_some(digits: Path, path: Path) -> None:
+    """Write every fifth image with its label."""
+    os.makedirs(path.parent, exist_ok=True)
+    with gzip.open(digits, "rt", newline="") as every, open(path, "w", newline="", encoding="utf-8") as some:
+        csv.writer(some).writerows(row for number, row in enumerate(csv.reader(every)) if number % EVERY == 0)
