@@ -26,6 +26,9 @@ def observe(ctx: Context, jobs: list[Job]) -> bool:
         seen = _look(ctx, name, mine)
         now = ctx.clock()
         pairs = [(job, observation) for job, observation in seen if _is_news(job, observation)]
+        if any(observation.state is State.ENDED for _, observation in pairs):
+            # What a job wrote before its end is in the catalog before anybody reads that it has ended.
+            ctx.catalog.ingest.run(now)
         if pairs:
             changed |= ctx.catalog.write(partial(_record, pairs=pairs, now=now))
     return changed

@@ -41,8 +41,14 @@ if TYPE_CHECKING:
     from mlconsole.tui.widgets.dialog import EditWanted, ViewWanted
 
 NOUNS_WITH_KEYS = ("launch", "run", "report", "teardown")
-NOUNS_OF = {"model_name": ("model",), "environment": ("env", "rollback")}
-"""Actions that are loaded where there is such a thing to act on, and nowhere else: 5 and 20 ms."""
+NOUNS_OF = {
+    "model_name": ("model",),
+    "environment": ("env", "rollback"),
+    "alert": ("alert",),
+    "monitor": ("monitor",),
+    "firing": ("policy",),
+}
+"""Actions that are loaded where there is such a thing to act on, and nowhere else: 5 to 20 ms."""
 TICK_S = 1.0
 LEAST_PATH = 6
 USUAL_COLLECTION = (700, 10, 10)  # CPython's own
