@@ -16,7 +16,7 @@ SQL = re.compile(
 )
 HEAVY = {"textual", "rich", "plotly", "httpx", "pynvml", "sqlite_utils", "torch", "numpy", "scipy", "polars", "asyncio"}
 # Run in processes of their own; nothing of ours imports them.
-PROGRAMS = (CORE / "demo" / "digits.py", PLUGINS / "mlconsole_process" / "forwarder.py")
+PROGRAMS = (CORE / "demo", PLUGINS / "mlconsole_process" / "forwarder.py")
 MARKUP_NAMES = {"from_markup", "from_ansi", "render_markup"}
 TAKES_MARKUP = {"Static", "Label", "Button", "Checkbox", "Collapsible", "TabPane", "Option"}
 MAKES_CONTENT = {"Content", "Text", "assemble", "styled", "blank", "Strip"}
@@ -53,8 +53,8 @@ def reads_of_the_environment(path: Path) -> list[str]:
     return found
 
 
-# The recorder and the demo's script run in a training; a backend hands the environment on to its jobs.
-MAY_READ = (CORE / "config.py", CORE / "recorder", CORE / "demo" / "digits.py", PLUGINS)
+# The recorder runs in a training, the demo's programs are trainings and services; a backend hands the environment on.
+MAY_READ = (CORE / "config.py", CORE / "recorder", CORE / "demo", PLUGINS)
 
 
 def test_the_environment_is_read_by_config_alone() -> None:
@@ -151,7 +151,7 @@ def test_the_search_for_markup_doors_finds_one(tmp_path: Path, monkeypatch: pyte
 # own modes, the recorder's warning, and the demo's script.
 MAY_WRITE = (
     *(CORE / "cli" / "output.py", CORE / "cli" / "main.py", CORE / "tui", CORE / "recorder" / "losses.py"),
-    CORE / "demo" / "digits.py",
+    CORE / "demo",
 )
 
 
