@@ -10,7 +10,19 @@ from pathlib import Path
 from mlconsole.errors import ConfigError
 from mlconsole.records import field, record
 
-KNOWN_KEYS = {"home", "read_only", "theme", "backend", "backends", "machine", "network_home", "queue"}
+KNOWN_KEYS = {
+    "home",
+    "read_only",
+    "theme",
+    "backend",
+    "backends",
+    "machine",
+    "network_home",
+    "queue",
+    "notify",
+    "endpoints",
+    "watcher",
+}
 MACHINE_KEYS: dict[str, type | tuple[type, ...]] = {
     "instance": str,
     "provider": str,
@@ -57,6 +69,9 @@ class Settings:
         terminal: what the environment says of the terminal: TERM, TMUX, COLORTERM.
         backend: the backend used when none is named.
         machine: what this machine is, for its price; None when nobody said.
+        notify: who is told of alerts: the tables ``[notify.NAME]``, each with its ``kind``.
+        endpoints: what is asked whether it is well: the tables ``[endpoints.NAME]``, each with its ``url``.
+        watcher: an open console watches where nobody else does.
         cpu_slots: how many CPU slots the runs on this machine share; None: as many as are asked for.
     """
 
@@ -73,6 +88,9 @@ class Settings:
     backend: str = "local"
     machine: Machine | None = None
     cpu_slots: int | None = None
+    notify: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    endpoints: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    watcher: bool = True
 
     @property
     def database(self) -> Path:
@@ -120,6 +138,9 @@ def load(
         terminal={name: env[name] for name in ("TERM", "TMUX", "COLORTERM", "LANG", "TEXTUAL_DRIVER") if name in env},
         backend=env.get("MLCONSOLE_BACKEND") or _text(file, "backend") or "local",
         machine=_machine(file),
+        notify=_tables(file, "notify", "kind"),
+        endpoints=_tables(file, "endpoints", "url"),
+        watcher=_flag({"watcher": file.get("watcher", True)}, "watcher"),
         cpu_slots=_cpu_slots(env, file),
     )
 
@@ -204,6 +225,17 @@ def _cpu_slots(env: Mapping[str, str], file: Mapping[str, object]) -> int | None
     return count
 
 
+def _tables(file: Mapping[str, object], key: str, needed: str) -> dict[str, Mapping[str, object]]:
+    """The tables ``[key.NAME]``, each of which has a text ``needed``."""
+    tables = file.get(key, {})
+    if not isinstance(tables, dict):
+        raise ConfigError(f'Setting "{key}" must hold tables: [{key}.NAME].')
+    for name, table in tables.items():
+        if not isinstance(table, dict) or not isinstance(table.get(needed), str):
+            raise ConfigError(f'Setting "{key}.{name}" must be a table with a text "{needed}": [{key}.{name}].')
+    return tables
+
+
 def _machine(file: Mapping[str, object]) -> Machine | None:
     table = file.get("machine")
     if table is None:
@@ -246,6 +278,12 @@ def _user(env: Mapping[str, str]) -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return env.get("USER") or f"uid{os.getuid()}"
+
+
+def user_units(environ: Mapping[str, str] | None = None) -> Path:
+    """The folder of the user's own systemd units (systemd.unit(5))."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "systemd", "user")
 
 
 def python() -> str:

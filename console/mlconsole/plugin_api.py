@@ -25,6 +25,7 @@ from mlconsole.domain.jobs import (
     Probe,
     Resources,
 )
+from mlconsole.domain.notices import Notice
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.domain.targets import MemberRef, TargetObservation, TargetOrder
 from mlconsole.errors import ActionFailed, BackendUnreachable, ConfigError, MlconsoleError, NotFound, UsageError
@@ -50,6 +51,8 @@ __all__ = [
     "MemberRef",
     "MlconsoleError",
     "NotFound",
+    "Notice",
+    "Notifier",
     "Observation",
     "Outcome",
     "Probe",
@@ -203,5 +206,26 @@ class Withdraws(Protocol):
 
         Raises:
             ActionFailed: something would not go.
+        """
+        ...
+
+
+@runtime_checkable
+class Notifier(Protocol):
+    """Tells people elsewhere of alerts; ``kind`` of a ``[notify.NAME]`` in the settings names it."""
+
+    def send(self, notice: Notice, options: Mapping[str, object]) -> None:
+        """Tell of one change of an alert; returns when it was taken.
+
+        A notice may come again with the same id, when nobody saw what became of it. The caller gives no deadline: take
+        one, and keep it.
+
+        Args:
+            notice: what has changed; its texts come from outside.
+            options: the settings' table, without ``kind`` and ``severity``. Secrets are named in it, never given.
+
+        Raises:
+            ActionFailed: it was not taken; it is tried again, with growing pauses.
+            UsageError: an option is missing or wrong.
         """
         ...

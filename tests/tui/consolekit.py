@@ -151,7 +151,7 @@ class Stage:
 
     def console(self, start: Location | None = None) -> Console:
         """A new console on the catalog."""
-        fixed = {"home": self.home, "user": "ada", "host": "gpu-07", "theme": "dark"}
+        fixed = {"home": self.home, "user": "ada", "host": "gpu-07", "theme": "dark", "watcher": False}
         settings = Settings(**{**fixed, **self.settings})
         return Console(Context(settings, clock=lambda: NOW, backend=lambda name: self.backend), start)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from mlconsole import backends, targets
+from mlconsole import backends, notifiers, targets
 from mlconsole.actions.base import Action, NoParams
 from mlconsole.actions.context import Context
 from mlconsole.catalog import health
@@ -161,6 +161,9 @@ def _backends(ctx: Context) -> Iterator[Finding]:
         yield Finding("failure", "backends", message, "Its runs may well be alive; mend or uninstall the plugin.")
     names = [name for name in backends.names() if name not in {broken.name for broken in backends.broken()}]
     yield Finding("ok", "backends", f"Installed: {', '.join(names) or 'none'}.")
+    for broken in notifiers.broken():
+        message = f'Notifier "{broken.name}" does not load: {broken.reason}.'
+        yield Finding("failure", "notifiers", message, "Nobody is told by it; mend or uninstall the plugin.")
     for broken in targets.broken():
         message = f'Target "{broken.name}" does not load: {broken.reason}.'
         yield Finding("failure", "targets", message, "What it serves goes on as it is; mend or uninstall the plugin.")

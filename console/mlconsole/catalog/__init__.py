@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.metrics import Metrics
     from mlconsole.catalog.models import Models
     from mlconsole.catalog.monitors import Monitors
+    from mlconsole.catalog.outbox import Outbox
     from mlconsole.catalog.policies import Policies
     from mlconsole.catalog.prices import Prices
     from mlconsole.catalog.releases import Releases
@@ -105,6 +106,13 @@ class Catalog:
         from mlconsole.catalog.alerts import Alerts
 
         return Alerts(self.store)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Who is to be told of which alert."""
+        from mlconsole.catalog.outbox import Outbox
+
+        return Outbox(self.store)
 
     @cached_property
     def policies(self) -> Policies:

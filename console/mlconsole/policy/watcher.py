@@ -5,11 +5,13 @@ Killing it at any point loses nothing: what it works on stands in the catalog, a
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mlconsole import notifiers
 from mlconsole.actions.context import Context
 from mlconsole.actions.gpu import watch as watch_gpus
 from mlconsole.actions.monitor_check import check_due
@@ -17,13 +19,16 @@ from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import ingest, observe_live
 from mlconsole.domain.events import Event
 from mlconsole.domain.gpu import DriverState
+from mlconsole.domain.times import parse_duration
 from mlconsole.domain.watching import Watcher
+from mlconsole.policy import telling
 from mlconsole.policy.duties import Duties, Duty
 from mlconsole.policy.evaluation import evaluate, strike_clocks
 from mlconsole.policy.leadership import Leadership, this_process
 from mlconsole.policy.office import Office
-from mlconsole.policy.sources import budgets, gpus, runs
+from mlconsole.policy.sources import budgets, environments, gpus, runs
 from mlconsole.policy.sources.base import take_in
+from mlconsole.policy.sources.endpoints import Endpoint
 
 TICK_S = 0.5
 INGEST_S = 1.0
@@ -31,9 +36,16 @@ OBSERVE_S = 1.5
 SETTLE_S = 60.0
 EVALUATE_S = 0.5
 LOOK_S = 5.0
+ASK_S = 15.0
+DEVICE_FILES = ("/dev/nvidiactl", "/dev/dxg")
 GPU_LOOK_S = 2.0
 GPUS_AGAIN_S = 600.0
 NOTHING_TO_LOOK_AT = (DriverState.NO_DRIVER, DriverState.NO_GPU)
+
+
+def may_have_gpus() -> bool:
+    """False on a machine without an NVIDIA driver's device files: nobody need start a process to ask."""
+    return any(os.path.exists(path) for path in DEVICE_FILES)
 
 
 @dataclass
@@ -63,9 +75,23 @@ class Term:
             Duty("runs", lambda: take_in(ctx, self.fence, runs.PREFIXES, runs.look(ctx)), LOOK_S),
             Duty("budgets", lambda: take_in(ctx, self.fence, budgets.PREFIXES, budgets.look(ctx)), LOOK_S),
             Duty("monitors", lambda: check_due(ctx), LOOK_S),
-            Duty("gpus", self._look_at_gpus, GPUS_AGAIN_S),
+            Duty(
+                "environments", lambda: take_in(ctx, self.fence, environments.PREFIXES, environments.look(ctx)), LOOK_S
+            ),
+            *(self._asks(Endpoint(name, options)) for name, options in ctx.settings.endpoints.items()),
+            *telling.duties(ctx, self.fence, notifiers.one),
+            *([Duty("gpus", self._look_at_gpus, GPUS_AGAIN_S)] if self.keeps_fresh or may_have_gpus() else []),
             Duty("costs", lambda: settle_now(ctx, ctx.clock()), SETTLE_S),
         ]
+
+    def _asks(self, endpoint: Endpoint) -> Duty:
+        every_s = parse_duration(str(endpoint.options.get("every", ""))) or ASK_S
+
+        def ask() -> None:
+            signal = endpoint.look()
+            take_in(self.ctx, self.fence, (), [signal])
+
+        return Duty(f"endpoint {endpoint.name}", ask, max(1.0, every_s))
 
     def _look_at_gpus(self) -> None:
         """Look as long as there are GPUs to look at; a machine without any is asked again after a while."""

@@ -35,7 +35,8 @@ MARKS: dict[str, Mark] = {
     "unreachable": Mark("?", "?", "unreachable", "state.unknown"),
 }
 # For terminals that cannot show the glyphs; "…" stands where a text was cut.
-ASCII_TWINS = {ord(mark.glyph): mark.ascii for mark in MARKS.values()} | {ord("…"): "..."}
+_OTHER_TWINS = {"…": "...", "○": "o", "▲": "!", "△": "a"}
+ASCII_TWINS = {ord(mark.glyph): mark.ascii for mark in MARKS.values()} | {ord(k): v for k, v in _OTHER_TWINS.items()}
 
 
 def mark_of(run: Run) -> Mark:

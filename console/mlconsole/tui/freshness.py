@@ -15,6 +15,7 @@ from textual.message_pump import MessagePump
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.sync import ingest, observe_live
+from mlconsole.tui.watching import Watching, mark
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.work import words_of
 
@@ -47,9 +48,13 @@ class Freshness:
         self._errors: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._version: int | None = None
+        self._watcher: Span | None = None
+        self._firing = 0
+        self._watching = Watching(ctx, self._told)
 
     def start(self) -> None:
         """Begin."""
+        self._watching.start()
         for name, work, pause_s in (("logs", self._ingest, INGEST_S), ("jobs", self._observe, OBSERVE_S)):
             self._seen_at[name] = time.monotonic()
             args = (name, work, pause_s)
@@ -58,6 +63,11 @@ class Freshness:
     def stop(self) -> None:
         """End soon; does not wait."""
         self._stop.set()
+        self._watching.stop()
+
+    def _told(self) -> None:
+        if not self._stop.is_set():
+            self._pump.post_message(Changed())
 
     def _loop(self, name: str, work: Callable[[], bool], pause_s: float) -> None:
         while not self._stop.is_set():
@@ -75,10 +85,13 @@ class Freshness:
     def _ingest(self) -> bool:
         changed = False if self._ctx.settings.read_only else ingest(self._ctx)
         version = self._ctx.catalog.store.changes_by_others()
+        watcher, self._watcher = self._watcher, mark(self._ctx)
+        changed |= watcher != self._watcher
         if not changed and version == self._version:
             return False  # Counting a million runs again would cost a fiftieth of a core.
         self._version = version
-        return self._count() or changed
+        firing, self._firing = self._firing, sum(self._ctx.catalog.alerts.counts().values())
+        return self._count() or changed or firing != self._firing
 
     def _count(self) -> bool:
         counts = self._ctx.catalog.runs.counts()
@@ -104,6 +117,10 @@ class Freshness:
                 out.append((f"{name}: {self._errors[name]}  ", "error"))
             elif age > STALE_S:
                 out.append((f"{name}: last seen {int(age)}s ago  ", "warn"))
+        if self._firing:
+            out.append((f"▲ {self._firing} firing  ", "state.bad"))
+        if self._watcher is not None:
+            out.append(self._watcher)
         live = self.live
         bad = sum(self._counts.get(word, 0) for word in BAD)
         out.append((f"● {live} running", "state.running" if live else "dim"))
