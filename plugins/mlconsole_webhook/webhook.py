@@ -28,10 +28,17 @@ SECRET_PREFIX = "whsec_"
 
 
 class WebhookNotifier:
-    """POSTs to ``url``; signs with the secret in the environment variable that ``secret_env`` names."""
+    """POSTs to ``url``; signs with the secret in the environment variable that ``secret_env`` names.
+
+    Args:
+        deadline_s: how long one notice may take in all.
+    """
+
+    def __init__(self, deadline_s: float = DEADLINE_S) -> None:
+        self._deadline_s = deadline_s
 
     def send(self, notice: Notice, options: Mapping[str, object]) -> None:
-        """Send one notice within five seconds."""
+        """Send one notice before the deadline."""
         unknown = set(options) - {"url", "secret_env", "allow_private"}
         if unknown:
             raise UsageError(f'A webhook has no option "{sorted(unknown)[0]}".', "url, secret_env, allow_private.")
@@ -39,7 +46,7 @@ class WebhookNotifier:
 
         def run() -> None:
             try:
-                _post(notice, options)
+                _post(notice, options, self._deadline_s)
                 outcome.append(None)
             except BaseException as error:  # noqa: BLE001  handed to who waits
                 outcome.append(error)
@@ -47,16 +54,16 @@ class WebhookNotifier:
         # A name server that hangs has no deadline of its own.
         thread = threading.Thread(target=run, name="mlconsole-webhook", daemon=True)
         thread.start()
-        thread.join(DEADLINE_S)
+        thread.join(self._deadline_s)
         if not outcome:
-            raise ActionFailed(f"The webhook took longer than {DEADLINE_S:.0f} s.")
+            raise ActionFailed(f"The webhook took longer than {self._deadline_s:g} s.")
         if isinstance(outcome[0], MlconsoleError):
             raise outcome[0]
         if outcome[0] is not None:
             raise ActionFailed(f"The webhook failed: {type(outcome[0]).__name__}.") from outcome[0]
 
 
-def _post(notice: Notice, options: Mapping[str, object]) -> None:
+def _post(notice: Notice, options: Mapping[str, object], deadline_s: float) -> None:
     import httpx  # 120 ms, where a webhook is sent
 
     url = httpx.URL(str(options.get("url", "")))
@@ -68,10 +75,10 @@ def _post(notice: Notice, options: Mapping[str, object]) -> None:
     address = _address(url.host, url.port or (443 if url.scheme == "https" else 80), allow_private)
     body = body_of(notice)
     headers = {"host": url.netloc.decode(), "content-type": "application/json", **signature(notice.id, body, options)}
-    ended_s = time.monotonic() + DEADLINE_S
+    ended_s = time.monotonic() + deadline_s
     try:
         with (
-            httpx.Client(timeout=DEADLINE_S, trust_env=False, follow_redirects=False) as client,
+            httpx.Client(timeout=deadline_s, trust_env=False, follow_redirects=False) as client,
             client.stream("POST", url.copy_with(host=address), content=body, headers=headers,
                           extensions={"sni_hostname": url.host}) as reply,
         ):  # fmt: skip
@@ -92,7 +99,7 @@ def _read(chunks: object, ended_s: float) -> None:
         if size > LARGEST:
             raise ActionFailed("The webhook answers with more than 64 KB.")
         if time.monotonic() > ended_s:
-            raise ActionFailed(f"The webhook took longer than {DEADLINE_S:.0f} s.")
+            raise ActionFailed("The webhook took too long to answer.")
 
 
 def _address(host: str, port: int, allow_private: bool) -> str:
