@@ -30,6 +30,7 @@ class AppriseNotifier:
             raise UsageError(f'An apprise URL in "{name}" is none.', "See: https://appriseit.com/services/")
         kind = "success" if notice.state == "resolved" else KINDS.get(notice.severity, "info")
         title = f"[{notice.state}] {notice.source} {notice.alert}"
+        send = services.notify
         # Markup of a title from outside stays text.
-        if not services.notify(body=f"{notice.title}\n{notice.why}", title=title, notify_type=kind, body_format="text"):
+        if not send(body=f"{notice.title}\n{notice.why}", title=title, notify_type=kind, body_format="text"):
             raise ActionFailed("A service of apprise did not take the notice.")
