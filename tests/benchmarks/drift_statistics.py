@@ -11,43 +11,23 @@ from __future__ import annotations
 import argparse
 import time
 from array import array
-from collections.abc import Callable
 
 import numpy as np
+from drift_columns import NUMBERS, Draw
+from drift_columns import kinds as every_kind
 
 from mlconsole.domain.drift import CategoryShape, ColumnProfile, Kind, Profile, Rule
 from mlconsole.drift.compare import Plan
 from mlconsole.drift.profile import NumberTally
 from mlconsole.drift.replay import FACTS, Judged, judge
 
-Draw = Callable[[np.random.Generator, int], np.ndarray]
 REFERENCE_ROWS = 10_000
 EDGES = 101
-ZIPF = 1 / np.arange(1, 31) / (1 / np.arange(1, 31)).sum()
-NUMBERS: dict[str, Draw] = {
-    "normal": lambda r, n: r.normal(0, 1, n),
-    "log-normal": lambda r, n: r.lognormal(0, 2, n),
-    "cauchy": lambda r, n: r.standard_cauchy(n),
-    "uniform": lambda r, n: r.random(n),
-    "counts": lambda r, n: r.poisson(7, n).astype(float),
-    "few": lambda r, n: r.choice(5, n, p=[0.6, 0.2, 0.1, 0.06, 0.04]).astype(float),
-    "zeros": lambda r, n: np.where(r.random(n) < 0.8, 0.0, r.exponential(1, n)),
-}
-CATEGORIES: dict[str, np.ndarray] = {
-    "yes or no": np.array([0.85, 0.15]),
-    "ten": np.full(10, 0.1),
-    "thirty": ZIPF,
-}
-EACH = 5
 
 
 def reference(r: np.random.Generator, moved: int) -> tuple[Profile, list[tuple[str, Draw | np.ndarray]]]:
     """A profile of 50 columns, and how each is drawn; the first ``moved`` are normal."""
-    kinds: list[tuple[str, Draw | np.ndarray]] = [
-        *((name, draw) for name, draw in NUMBERS.items() for _ in range(EACH)),
-        *((name, shares) for name, shares in CATEGORIES.items() for _ in range(EACH)),
-    ]
-    kinds = [("normal", NUMBERS["normal"])] * moved + kinds[moved:]
+    kinds = [("normal", NUMBERS["normal"])] * moved + every_kind()[moved:]
     columns = []
     for place, (_, draw) in enumerate(kinds):
         name = f"c{place}"

@@ -79,6 +79,7 @@ ACTIONS: dict[str, str] = {
     "lineage path": "lineage:PATH",
     "lineage diff": "lineage:DIFF",
     "drift compare": "drift:COMPARE",
+    "drift parity": "parity:PARITY",
     "drift tests": "drift:TESTS",
     "monitor add": "monitor:ADD",
     "monitor list": "monitor:LIST",

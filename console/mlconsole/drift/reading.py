@@ -126,8 +126,6 @@ def _head(file: TableFile, path: str) -> pl.DataFrame:
 
 def _json_head(file: TableFile, path: str) -> pl.DataFrame:
     """The first rows, every value as text but lists and objects, whose columns hold empty lists."""
-    import json
-
     import polars as pl
 
     names: dict[str, list[str | None]] = {}
@@ -141,8 +139,7 @@ def _json_head(file: TableFile, path: str) -> pl.DataFrame:
                 continue
             for name, value in _json_row(file, number, line).items():
                 nested |= {name} if isinstance(value, (list, dict)) else set()
-                text = value if value is None or isinstance(value, str) else json.dumps(value)
-                names.setdefault(name, [None] * count).append(text)
+                names.setdefault(name, [None] * count).append(_json_text(value))
             count += 1
             for cells in names.values():
                 cells += [None] * (count - len(cells))
@@ -239,7 +236,7 @@ def batches(file: TableFile, kinds: Mapping[str, Kind]) -> Iterator[pl.DataFrame
         if file.format == "parquet":
             pieces = _parquet(path, kinds)
         elif file.format == "json":
-            pieces = _json(path, kinds)
+            pieces = _json(file, path, kinds)
         else:
             pieces = _separated(file, path, kinds)
         for piece in pieces:
@@ -319,13 +316,48 @@ def _tried(series: pl.Series, kind: Kind) -> list[pl.Series]:
     return [found.alias(series.name), (found.is_null() & ~absent).alias(f"{series.name}\0invalid")]
 
 
-def _json(path: str, kinds: Mapping[str, Kind]) -> Iterator[pl.DataFrame]:
+def _json(file: TableFile, path: str, kinds: Mapping[str, Kind]) -> Iterator[pl.DataFrame]:
     """JSON lines. polars reads a text in a column of numbers as null without a word: all is read as text first."""
     import polars as pl
 
     schema = dict.fromkeys(kinds, pl.String)
-    for piece in pl.scan_ndjson(path, schema=schema).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-        yield pl.DataFrame([part for one in piece.get_columns() for part in _tried(one, kinds[one.name])])
+    done = 0
+    try:
+        for piece in pl.scan_ndjson(path, schema=schema).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            yield pl.DataFrame([part for one in piece.get_columns() for part in _tried(one, kinds[one.name])])
+            done += piece.height
+    except pl.exceptions.ComputeError:
+        for piece in _json_lines(file, path, kinds, done):
+            yield pl.DataFrame([part for one in piece.get_columns() for part in _tried(one, kinds[one.name])])
+
+
+def _json_lines(file: TableFile, path: str, kinds: Mapping[str, Kind], done: int) -> Iterator[pl.DataFrame]:
+    """The rows behind those that are done, line by line: polars takes no bare NaN or Infinity, which Python writes.
+
+    A line that is wrong all the same is named by its number.
+    """
+    import polars as pl
+
+    cells: dict[str, list[str | None]] = {name: [] for name in kinds}
+    count = number = 0
+    for lines in pl.scan_lines(path).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        for line in lines.to_series():
+            number += 1
+            if not line.strip():
+                continue
+            count += 1
+            if count > done:
+                row = _json_row(file, number, line.encode())
+                for name, column in cells.items():
+                    column.append(_json_text(row.get(name)))
+        yield pl.DataFrame(cells, schema=dict.fromkeys(kinds, pl.String))
+        cells = {name: [] for name in kinds}
+
+
+def _json_text(value: object) -> str | None:
+    import json
+
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _separated(file: TableFile, path: str, kinds: Mapping[str, Kind]) -> Iterator[pl.DataFrame]:

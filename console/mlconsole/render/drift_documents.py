@@ -7,7 +7,9 @@ from typing import Any
 
 from mlconsole.domain.drift import Bin, CheckFinding, CheckReport, ColumnResult, DriftReport, SchemaFinding
 from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
+from mlconsole.domain.parity import Parity
 from mlconsole.domain.times import iso
+from mlconsole.render import parity
 
 Document = dict[str, Any]
 
@@ -32,6 +34,8 @@ def document(result: object) -> Document | None:
         return _replay(result)
     if isinstance(result, CheckReport):
         return {"kind": "check", **check_document(result)}
+    if isinstance(result, Parity):
+        return parity.document(result)
     return None
 
 

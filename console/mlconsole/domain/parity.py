@@ -1,0 +1,74 @@
+"""Training-serving skew: what two programs made of the same rows, feature by feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Sameness(StrEnum):
+    """What came of one feature.
+
+    MISSING: serving has no such feature. NEW: training has none, which alone is no failure.
+    """
+
+    SAME = "same"
+    DIFFERS = "differs"
+    MISSING = "missing"
+    NEW = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row in which a feature differs: its number from 1, and both values as text, empty for none."""
+
+    row: int
+    train: str
+    serve: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureParity:
+    """One feature as training and serving have it.
+
+    Attributes:
+        feature: its name.
+        sameness: what came of it.
+        rows: rows in which it differs.
+        largest: the largest difference of two numbers; None where there is none.
+        mean: the mean difference over all rows that have two numbers.
+        scale: the standard deviation of training's numbers, which differences are measured by; 0 where there is none.
+        first: the first row in which it differs.
+    """
+
+    feature: str
+    sameness: Sameness
+    rows: int = 0
+    largest: float | None = None
+    mean: float | None = None
+    scale: float = 0.0
+    first: Difference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Two programs on the same rows; the features stand in training's order, behind them those it does not have."""
+
+    source: str
+    train: str
+    serve: str
+    rows_train: int
+    rows_serve: int
+    features: tuple[FeatureParity, ...]
+    tolerance: float
+
+    @property
+    def first(self) -> FeatureParity | None:
+        """The first feature that is not the same: those behind it may be made from it."""
+        bad = (Sameness.DIFFERS, Sameness.MISSING)
+        return next((one for one in self.features if one.sameness in bad), None)
+
+    @property
+    def failed(self) -> bool:
+        """True when serving does not have what training had."""
+        return self.first is not None or self.rows_train != self.rows_serve
