@@ -4,6 +4,8 @@
 
     MlconsoleError                 1
     ├── ActionFailed               1   the action was tried and did not succeed
+    │   ├── NoRoom                 1   what was asked for is in use; waiting may help
+    │   └── SecretsLost            1   they were kept in memory only, for a run that waited
     ├── CatalogError               1
     │   ├── CatalogBusy            1   another process held the write lock past the deadline
     │   ├── CatalogDamaged         1
@@ -55,6 +57,18 @@ class ActionFailed(MlconsoleError):
     """An action was carried out and did not reach its goal."""
 
     slug = "action_failed"
+
+
+class NoRoom(ActionFailed):
+    """What was asked for is there and in use by others: it may be free later."""
+
+    slug = "no_room"
+
+
+class SecretsLost(ActionFailed):
+    """What a waiting run was to be started with was in memory, and is gone."""
+
+    slug = "secrets_lost"
 
 
 class CatalogError(MlconsoleError):

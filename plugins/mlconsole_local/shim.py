@@ -17,7 +17,8 @@ other's work anew where it can: this process starts another finaliser when that 
 command that was orphaned.
 
 ``base`` is the environment to start from instead of this process's own; ``warning`` is ``[signal, seconds]``, sent to
-the program so long before its time limit; ``wake`` is a command to start when nothing is left to be done here.
+the program so long before its time limit; ``wake`` is a command to start when nothing is left to be done here,
+if the file ``wake_if`` is there or none is named.
 """
 
 import errno
@@ -633,7 +634,7 @@ def supervise(job: "Record") -> None:
     report(start)
     if not trouble:
         supervisor.watch()
-    if job.get("wake"):
+    if job.get("wake") and (not job["wake_if"] or os.path.exists(job["wake_if"])):
         wake(job["wake"])
 
 

@@ -89,6 +89,7 @@ class Submission:
             "base": None if self.spec.base is None else dict(self.spec.base),
             "warning": [warning.signal, warning.lead_s] if (warning := self.spec.warning) else None,
             "wake": list(self.spec.wake),
+            "wake_if": self.spec.wake_if,
         }
 
     def _trouble(self, reply: Record) -> str:

@@ -37,7 +37,7 @@ def test_what_is_leased_is_not_leased_again_and_who_has_it_is_said(lab: tuple[Pr
     program, _ = lab
     run = launched(program, 1)
 
-    done = program("--json", "launch", "--gpus", "2", "--", "true")
+    done = program("--json", "launch", "--now", "--gpus", "2", "--", "true")
 
     assert done.code == 1
     assert f"({run})" in done.error["message"] and "1 of 2 is free" in done.error["message"]
@@ -49,7 +49,7 @@ def test_a_gpu_that_a_strangers_process_holds_is_never_leased(lab: tuple[Program
     driver.write(f"process 0 C {os.getpid()} 4000 50 -1")
 
     first = launched(program, 1)
-    second = program("launch", "--gpus", "1", "--", "true")
+    second = program("launch", "--now", "--gpus", "1", "--", "true")
 
     wait_until(lambda: program("run", "logs", first).out != "", "the program to start")
     assert devices(program, first) == uuid(1)
@@ -61,7 +61,7 @@ def test_a_gpu_whose_processes_cannot_be_listed_is_never_leased(lab: tuple[Progr
     program, driver = lab
     driver.write("fail nvmlDeviceGetComputeRunningProcesses_v3 -1 4")
 
-    done = program("launch", "--gpus", "1", "--", "true")
+    done = program("launch", "--now", "--gpus", "1", "--", "true")
 
     assert done.code == 1
     assert "cannot be seen" in done.err
@@ -88,7 +88,7 @@ def test_a_lease_ends_with_its_run_whatever_ends_it(lab: tuple[Program, FakeDriv
 
     program.ended("one")
 
-    assert program("launch", "--gpus", "2", "--", "true").code == 0
+    assert program("launch", "--now", "--gpus", "2", "--", "true").code == 0
 
 
 def processes_of(home: Path) -> list[int]:
@@ -108,7 +108,7 @@ def test_of_two_launchers_that_want_the_last_gpu_one_gets_it_and_the_other_is_to
     lab: tuple[Program, FakeDriver],
 ) -> None:
     program, _ = lab
-    both = [program.start("launch", "--name", f"racer{i}", "--gpus", "2", "--", *PRINT) for i in range(2)]
+    both = [program.start("launch", "--name", f"racer{i}", "--now", "--gpus", "2", "--", *PRINT) for i in range(2)]
     ends = [(process.communicate(timeout=60)[1], process.returncode) for process in both]
 
     assert sorted(code for _, code in ends) == [0, 1]

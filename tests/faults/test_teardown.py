@@ -241,7 +241,7 @@ def test_a_crashed_training_whose_child_still_holds_a_gpu_is_flagged_torn_down_a
     driver.write(f"process 0 C {holder} 4000 0 -1")
     assert (ended["outcome"], ended["gpus"]) == ("failed", 1)
 
-    assert program("launch", "--gpus", "2", "--", "true").code == 1
+    assert program("launch", "--now", "--gpus", "2", "--", "true").code == 1
     wait_until(lambda: program.json("gpu", "list")["items"][0]["idle_class"] == "zombie", "the zombie's flag", 60)
     first = program("--json", "teardown", "gpu:0", "--yes")
     wait_until(lambda: not Path(f"/proc/{holder}").exists(), "the holder's end")

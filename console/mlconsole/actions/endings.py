@@ -87,6 +87,8 @@ def press(ctx: Context, teardown: Teardown, grace_s: float) -> str:
     try:
         job = ctx.catalog.runs.job(teardown.run)
         handle = handle_of(ctx, job) if job else None
+        if job is not None and handle is None and _withdraw(ctx, teardown):
+            return ""
         if job is None or handle is None:
             return "no backend knows a job of it yet" if job and job.state is not State.ENDED else ""
         backend = ctx.backend(job.backend)
@@ -101,6 +103,14 @@ def press(ctx: Context, teardown: Teardown, grace_s: float) -> str:
     except MlconsoleError as error:
         return error.message
     return ""
+
+
+def _withdraw(ctx: Context, teardown: Teardown) -> bool:
+    """End a run that was never started: it waited for its turn."""
+    from mlconsole.actions.turns import withdraw  # 6 ms, for runs that have no job
+
+    why = f"{teardown.asked_by} asked for a teardown before its turn"
+    return ctx.catalog.write(lambda db: withdraw(db, ctx, teardown.run, why), durable=True)
 
 
 def settle(ctx: Context, teardown: Teardown, snapshot: GpuSnapshot | None, trouble: str = "") -> Remains:

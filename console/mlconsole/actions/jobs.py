@@ -38,6 +38,10 @@ def _record(db: Connection, pairs: list[tuple[Job, Observation]], now: datetime)
     changed = False
     for job, seen in pairs:
         changed |= apply_observation(db, job.number, seen, now)
+        if seen.reachable and seen.state is State.ENDED and job.state is not State.ENDED:
+            from mlconsole.catalog.queue import retry  # 5 ms, where a run has ended
+
+            retry(db, job.number, seen, now)
     return changed
 
 
@@ -69,7 +73,8 @@ def handle_of(ctx: Context, job: Job) -> Handle | None:
     """The handle of a job; a reply that was lost is asked for by token and kept."""
     if job.handle is not None:
         return Handle(job.backend, job.token, job.handle)
-    directory = ctx.catalog.run_directory(job.run_id)
+    attempt = job.token.rpartition(".")[2]
+    directory = ctx.catalog.attempt_directory(job.run_id, int(attempt) if attempt.isdecimal() else 1)
     found = ctx.backend(job.backend).find(job.token, str(directory))
     if found is not None:
         ctx.catalog.write(lambda db: set_handle(db, job.number, found), durable=True)

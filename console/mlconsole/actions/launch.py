@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import cast
@@ -12,23 +13,27 @@ from mlconsole import backends
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.jobs import observe
-from mlconsole.actions.lease import Tenancy, planned, prepare
+from mlconsole.actions.lease import planned
+from mlconsole.actions.line import line_up, refuse_wishes, wish_of
 from mlconsole.actions.names import new_run_id, parse_pairs, parse_tags
 from mlconsole.catalog.observations import apply_observation, set_handle
+from mlconsole.catalog.queue import set_job
 from mlconsole.catalog.run_changes import NewRun, insert_run, set_params, set_tags
 from mlconsole.config import launch_environment
 from mlconsole.domain.commands import default_name, params_of_argv
-from mlconsole.domain.jobs import JobSpec, Observation, Resources
+from mlconsole.domain.jobs import Handle, JobSpec, LimitWarning, Observation, Resources
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.runs import Outcome, ParamValue, Run, State
 from mlconsole.domain.times import parse_duration
-from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NotFound, UsageError
-from mlconsole.plugin_api import Finalises
+from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NoRoom, NotFound, UsageError
+from mlconsole.plugin_api import Finalises, RunsHere
 from mlconsole.recorder.bundle import write_bundle
 from mlconsole.recorder.redact import redact_argv, redact_mapping
 from mlconsole.records import record, replace
 
 MOST_GPUS = 1024
+MOST_CPUS = 100_000
+MOST_PRIORITY = 1_000_000
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
@@ -52,6 +57,18 @@ class LaunchParams:
     time_limit: str | None = param(None, help="end the run after this long, as in 90m or 2h", metavar="DURATION")
     teardown: tuple[str, ...] = param(
         (), help="run this command once when the run has ended, however it ended", metavar="CMD", private=True
+    )
+    cpus: int | None = param(None, help="CPU slots that the run takes: 1, or none beside GPUs", metavar="N")
+    priority: int = param(0, help="who waits for a turn with a higher one goes first", metavar="N")
+    hold: bool = param(False, help="put it in line, and start it when it is released")
+    after: tuple[str, ...] = param((), help="start it when this run has succeeded", metavar="RUN")
+    after_any: tuple[str, ...] = param((), help="start it when this run has ended, however", metavar="RUN")
+    now: bool = param(False, help="start it at once or not at all: do not wait for a turn")
+    retry: tuple[str, ...] = param(
+        (), help="try again after such an end: failed, oom, timed_out, node_lost, unknown", metavar="OUTCOME=N"
+    )
+    warn: str | None = param(
+        None, help="signal the program before its time limit, as in USR1=2m", metavar="SIGNAL=TIME"
     )
     # Last: from here on the name stands for the field.
     param: tuple[str, ...] = param((), help="record a param that the command line does not show", metavar="KEY=VALUE")
@@ -77,6 +94,10 @@ def check(ctx: Context, params: LaunchParams) -> tuple[JobSpec, NewRun]:
         raise UsageError(f'"{params.gpus}" is no count of GPUs.', f"Give 0 to {MOST_GPUS}.")
     if params.gpus and VISIBLE_DEVICES in env:
         raise UsageError(f"--gpus sets {VISIBLE_DEVICES}; it cannot be set twice.", "Leave one of the two out.")
+    if params.cpus is not None and not 0 <= params.cpus <= MOST_CPUS:
+        raise UsageError(f'"{params.cpus}" is no count of CPU slots.', f"Give 0 to {MOST_CPUS}.")
+    if not -MOST_PRIORITY <= params.priority <= MOST_PRIORITY:
+        raise UsageError(f'"{params.priority}" is no priority.', f"Give -{MOST_PRIORITY} to {MOST_PRIORITY}.")
     run_id = new_run_id()
     spec = JobSpec(
         run_id=run_id,
@@ -85,8 +106,10 @@ def check(ctx: Context, params: LaunchParams) -> tuple[JobSpec, NewRun]:
         cwd=cwd,
         directory=str(ctx.settings.runs / run_id),
         env={**env, **_own_environment(ctx, run_id)},
-        resources=Resources(gpus=params.gpus),
+        resources=Resources(gpus=params.gpus, cpus=params.cpus),
         time_limit_s=_seconds(params.time_limit),
+        warning=_warning(params),
+        priority=params.priority,
         labels={"experiment": params.experiment or "default"},
         teardown=tuple(_words(text) for text in params.teardown),
         options=parse_pairs(params.option, "--option"),
@@ -135,11 +158,29 @@ def _seconds(text: str | None) -> float | None:
     return seconds
 
 
+def _warning(params: LaunchParams) -> LimitWarning | None:
+    if params.warn is None:
+        return None
+    name, _, lead = params.warn.partition("=")
+    number = getattr(signal, f"SIG{name.upper().removeprefix('SIG')}", None)
+    seconds, limit = parse_duration(lead), _seconds(params.time_limit)
+    if not isinstance(number, signal.Signals) or seconds is None:
+        raise UsageError(f'"{params.warn}" is no signal and time.', "Write --warn USR1=2m.")
+    if limit is None or not 0 < seconds < limit:
+        raise UsageError("A warning comes before a time limit.", "Give a --time-limit that is longer.")
+    return LimitWarning(int(number), seconds)
+
+
 def plan(ctx: Context, params: LaunchParams) -> Plan:
     """The steps of a launch."""
     spec, new = check(ctx, params)
     shown = shlex.join(new.command)
-    leases, cost = planned(ctx, spec, new)
+    try:
+        leases, cost = planned(ctx, spec, new)
+    except NoRoom as error:
+        if params.now:
+            raise
+        leases, cost = (Step(f"wait for its turn: {error.message}", new.host),), None
     steps = (
         Step(f'record the run "{spec.name}" in experiment "{new.experiment}"', str(ctx.settings.home)),
         *leases,
@@ -154,11 +195,12 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
 
 
 def run(ctx: Context, params: LaunchParams) -> Run:
-    """Record the intent, submit, and say what was seen.
+    """Record the intent, submit, and say what was seen; a run whose turn has not come waits as queued.
 
     Raises:
         BackendUnreachable: the submit was not answered; the run stays as submitting until its fate is known.
-        ActionFailed: too few GPUs are free, or a budget is at its end, and nothing was recorded; or the backend
+        NoRoom: ``now`` was asked for and too few slots are free; nothing was recorded.
+        ActionFailed: there are too few GPUs, or a budget is at its end, and nothing was recorded; or the backend
             refused, or the program could not be started, and the run is kept as never started.
     """
     spec, new = check(ctx, params)
@@ -168,9 +210,14 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     os.makedirs(spec.directory, mode=0o700, exist_ok=True)
     # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
     spec = replace(spec, env=_with_recorder(spec.env, write_bundle(str(ctx.settings.home / "lib"))))
-    tenancy = prepare(ctx, spec, new)
-    number, leased = ctx.write(lambda db: _intend(db, spec, new, params, tenancy), durable=True)
-    spec = replace(spec, env={**spec.env, **leased})
+    if isinstance(backend, RunsHere) and backend.runs_here():
+        found = line_up(ctx, spec, new, wish_of(ctx, params), lambda db, intent: _intend(db, spec, intent, params))
+        if found.waits:
+            return ctx.catalog.runs.load([found.number])[0]
+        number, spec = found.number, found.spec
+    else:
+        refuse_wishes(params, new.backend or "")
+        number = ctx.write(lambda db: _intend(db, spec, new, params), durable=True)
     try:
         handle = backend.submit(spec, new.token or "")
     except BackendUnreachable:
@@ -178,11 +225,16 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     except MlconsoleError as error:
         _never_started(ctx, number, new.token or "", str(error))
         raise ActionFailed(f'Backend "{new.backend}" refused the run "{spec.name}": {error}') from error
-    ctx.write(lambda db: set_handle(db, number, handle), durable=True)
+    ctx.write(lambda db: _accepted(db, number, handle), durable=True)
     job = ctx.catalog.runs.job(number)
     if job is not None:
         observe(ctx, [job])
     return _started(ctx.catalog.runs.load([number])[0])
+
+
+def _accepted(db: Connection, number: int, handle: Handle) -> None:
+    set_handle(db, number, handle)
+    set_job(db, number, claim=None)
 
 
 def _started(run: Run) -> Run:
@@ -196,10 +248,8 @@ def _with_recorder(env: Mapping[str, str], bundle: str) -> dict[str, str]:
     return {**env, "PYTHONPATH": f"{bundle}{os.pathsep}{path}" if path else bundle}
 
 
-def _intend(
-    db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, tenancy: Tenancy | None
-) -> tuple[int, Mapping[str, str]]:
-    """The run's number, and what its lease adds to its environment."""
+def _intend(db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams) -> int:
+    """Record the run; gives its number."""
     number = insert_run(db, new, "launch was asked for")
     found: dict[str, ParamValue] = {**params_of_argv(new.command), **parse_pairs(params.param, "--param")}
     if found:
@@ -210,7 +260,7 @@ def _intend(
         from mlconsole.catalog.teardowns import insert_commands  # 2 ms, for runs that have some
 
         insert_commands(db, number, [redact_argv(list(words)) for words in spec.teardown])
-    return number, tenancy.move_in(db, number) if tenancy else {}
+    return number
 
 
 def _never_started(ctx: Context, number: int, token: str, reason: str) -> None:

@@ -53,7 +53,7 @@ class Tenancy:
     uptime: Uptime
     spender: Spender | None
 
-    def move_in(self, db: Connection, number: int) -> Mapping[str, str]:
+    def move_in(self, db: Connection, number: int, attempt: int = 1) -> Mapping[str, str]:
         """Lease what is wanted to the run of that number; returns what that adds to its environment.
 
         Raises:
@@ -66,7 +66,8 @@ class Tenancy:
 
             check_budgets(db, self.spender, machine, self.now)
         until_us = to_us(self.until) if self.until else None
-        tenant = Tenant(number, self.new.id, self.new.name, self.new.experiment, self.new.user, until_us=until_us)
+        new = self.new
+        tenant = Tenant(number, new.id, new.name, new.experiment, new.user, attempt, until_us)
         if self.snapshot is None:
             insert_leases(db, machine, tenant, (), self.now)
             return {}
@@ -77,8 +78,11 @@ class Tenancy:
         return {"CUDA_VISIBLE_DEVICES": visible_devices(chosen)}
 
 
-def prepare(ctx: Context, spec: JobSpec, new: NewRun) -> Tenancy | None:
-    """What a run is about to hold here; None when its backend runs it elsewhere."""
+def prepare(ctx: Context, spec: JobSpec, new: NewRun, snapshot: GpuSnapshot | None = None) -> Tenancy | None:
+    """What a run is about to hold here; None when its backend runs it elsewhere.
+
+    ``snapshot``: the GPUs as they were just seen; None looks at them if the run wants some.
+    """
     backend = ctx.backend(new.backend or "")
     if not (isinstance(backend, RunsHere) and backend.runs_here()):
         return None
@@ -88,7 +92,7 @@ def prepare(ctx: Context, spec: JobSpec, new: NewRun) -> Tenancy | None:
         new=new,
         gpus=gpus,
         gpu_count=machine.gpus if machine and machine.gpus else 0,
-        snapshot=ctx.gpus(new.host) if gpus else None,
+        snapshot=(snapshot or ctx.gpus(new.host)) if gpus else None,
         until=now + timedelta(seconds=spec.time_limit_s) if spec.time_limit_s else None,
         now=now,
         uptime=uptime(),

@@ -64,7 +64,7 @@ def look_for(ctx: Context, number: int, snapshot: GpuSnapshot | None) -> Remains
         found = current_job(ctx, number)
         seen = ctx.backend(found[0].backend).observe([found[1]])[0] if found else None
     except MlconsoleError as error:
-        if run.outcome is Outcome.NEVER_STARTED:
+        if run.outcome is Outcome.NEVER_STARTED or _never_had_a_job(ctx, run):
             ctx.catalog.write(lambda db: set_commands(db, number, (), is_needed=False))
             return Remains(False, (), gpus, (), unread)
         commands = ctx.catalog.teardowns.commands(number)
@@ -76,6 +76,12 @@ def look_for(ctx: Context, number: int, snapshot: GpuSnapshot | None) -> Remains
     ctx.catalog.write(lambda db: record(db, ctx, number, seen))
     commands = ctx.catalog.teardowns.commands(number)
     return Remains(seen.state is not State.ENDED, seen.survivors, gpus, commands, unread)
+
+
+def _never_had_a_job(ctx: Context, run: Run) -> bool:
+    """Whether a run ended without its backend ever having heard of it: it was stopped while it waited."""
+    job = ctx.catalog.runs.job(run.number)
+    return run.state is State.ENDED and run.started_at is None and (job is None or job.handle is None)
 
 
 def record(db: Connection, ctx: Context, number: int, seen: Observation) -> None:

@@ -28,7 +28,7 @@ def follow_up(ctx: Context, began: datetime) -> None:
     """Do what the look at the live runs, which began at that moment, has made due.
 
     Ended runs that left something behind are looked at, pending teardowns are tried again, rollouts are carried on,
-    and this machine's time is charged.
+    runs whose turn has come are started, and this machine's time is charged.
     """
     due = ctx.catalog.due(began, ctx.settings.host, ctx.settings.user, is_priced=ctx.settings.machine is not None)
     if due.endings or due.teardowns:
@@ -42,6 +42,10 @@ def follow_up(ctx: Context, began: datetime) -> None:
         from mlconsole.actions.rollouts import carry_on_due  # 15 ms, where something is under way or was not looked at
 
         carry_on_due(ctx)
+    if due.turns:
+        from mlconsole.actions.turns import start_due  # 6 ms, where runs wait for their turn
+
+        start_due(ctx)
     if due.ledger:
         from mlconsole.actions.settling import settle_now  # 9 ms, once an hour or when a run has ended
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.outbox import Outbox
     from mlconsole.catalog.policies import Policies
     from mlconsole.catalog.prices import Prices
+    from mlconsole.catalog.queue import Queue
     from mlconsole.catalog.releases import Releases
     from mlconsole.catalog.rollouts import Rollouts
     from mlconsole.catalog.runs import Runs
@@ -199,6 +200,13 @@ class Catalog:
         return Teardowns(self.store)
 
     @cached_property
+    def queue(self) -> Queue:
+        """Who waits for a turn."""
+        from mlconsole.catalog.queue import Queue
+
+        return Queue(self.store)
+
+    @cached_property
     def releases(self) -> Releases:
         """What goes together."""
         from mlconsole.catalog.releases import Releases
@@ -238,6 +246,11 @@ class Catalog:
     def run_directory(self, run_id: str) -> Path:
         """The folder of a run's files."""
         return self.home / "runs" / run_id
+
+    def attempt_directory(self, run_id: str, attempt: int) -> Path:
+        """The folder that an attempt's job records and output are in; the first one's is the run's own."""
+        folder = self.run_directory(run_id)
+        return folder if attempt <= 1 else folder / "attempts" / str(attempt)
 
     def close(self) -> None:
         """Close every connection."""

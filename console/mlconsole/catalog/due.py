@@ -23,7 +23,9 @@ SELECT EXISTS (SELECT 1 FROM machine
        EXISTS (SELECT 1 FROM rollout JOIN environment ON environment.n = rollout.environment
                WHERE rollout.is_over = 0 AND rollout.next_us <= :now AND rollout.asked_by = :user
                      AND environment.host = :host)
-       OR EXISTS (SELECT 1 FROM environment WHERE host = :host AND generation > 0 AND next_look_us <= :now)
+       OR EXISTS (SELECT 1 FROM environment WHERE host = :host AND generation > 0 AND next_look_us <= :now),
+       EXISTS (SELECT 1 FROM job WHERE host = :host AND waits = 1 AND claim IS NULL)
+           OR EXISTS (SELECT 1 FROM job WHERE host = :host AND claim IS NOT NULL)
 """
 
 
@@ -32,13 +34,14 @@ ANY_HARD = "SELECT EXISTS (SELECT 1 FROM budget WHERE is_hard)"
 
 class Due(NamedTuple):
     """What waits: the ledger of this machine, teardowns that nobody has seen done, ends that something is left of,
-    rollouts to be carried on and environments to be looked at.
+    rollouts to be carried on and environments to be looked at, and runs whose turn may have come.
     """
 
     ledger: bool
     teardowns: bool
     endings: bool
     rollouts: bool
+    turns: bool
 
 
 def due(store: Store, now: datetime, host: str, user: str, *, is_priced: bool) -> Due:
@@ -46,8 +49,8 @@ def due(store: Store, now: datetime, host: str, user: str, *, is_priced: bool) -
     values: dict[str, object] = {"host": storable(host), "user": storable(user)}
     values |= {"now": to_us(now), "long_ago": to_us(now) - SETTLE_AFTER_US}
     (row,) = store.read(SELECT_DUE, {**values, "is_priced": int(is_priced)})
-    ledger, teardowns, finalisers, leftovers, rollouts = (bool(value) for value in row)
-    return Due(ledger, teardowns, finalisers or leftovers, rollouts)
+    ledger, teardowns, finalisers, leftovers, rollouts, turns = (bool(value) for value in row)
+    return Due(ledger, teardowns, finalisers or leftovers, rollouts, turns)
 
 
 def any_hard_budget(store: Store) -> bool:

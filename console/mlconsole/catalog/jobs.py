@@ -13,6 +13,7 @@ SELECT_LIVE_JOBS = f"""
 SELECT {COLUMNS}
 FROM run
 WHERE state IN ('submitting', 'queued', 'starting', 'running', 'stopping') AND token IS NOT NULL
+      AND NOT (state = 'queued' AND EXISTS (SELECT 1 FROM job WHERE job.run = run.n AND job.waits = 1))
 ORDER BY n
 """
 SELECT_JOB = f"SELECT {COLUMNS} FROM run WHERE n = :n AND token IS NOT NULL"
@@ -31,7 +32,7 @@ class Job(NamedTuple):
 
 
 def live_jobs(store: Store) -> list[Job]:
-    """The backend side of every live run that was launched."""
+    """The backend side of every live run that was launched; those that wait for their turn here have none yet."""
     return [_job(row) for row in store.read(SELECT_LIVE_JOBS)]
 
 

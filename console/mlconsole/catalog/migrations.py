@@ -272,6 +272,12 @@ def _withdrawals(db: Database) -> None:
     _script(db, "ALTER TABLE environment ADD COLUMN withdrawn TEXT NOT NULL DEFAULT '';\n")
 
 
+def _queue(db: Database) -> None:
+    from mlconsole.catalog.queue_schema import QUEUE
+
+    _script(db, QUEUE)
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -285,6 +291,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _monitors,
     _live_lineage,
     _withdrawals,
+    _queue,
 )
 VERSION = len(MIGRATIONS)
 

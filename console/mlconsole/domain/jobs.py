@@ -78,6 +78,7 @@ class JobSpec:
         code: the copy of the code to run from; None: ``cwd`` is taken as it is.
         wake: a command to start, detached, on the console's machine once the job's end is recorded: a hint that
             something may be due. It may be lost, and it may be ignored.
+        wake_if: a file that must be there then for it to be started; empty: it is started in any case.
     """
 
     run_id: str
@@ -97,6 +98,7 @@ class JobSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     code: CodeCopy | None = None
     wake: tuple[str, ...] = ()
+    wake_if: str = ""
 
 
 @record

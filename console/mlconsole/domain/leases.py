@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.domain.gpu import GpuHealth, GpuProcess, GpuReading, GpuSnapshot, ProcessKind
-from mlconsole.errors import ActionFailed
+from mlconsole.errors import ActionFailed, NoRoom
 
 STALE_S = 60.0
 
@@ -66,7 +66,8 @@ def choose(snapshot: GpuSnapshot, leases: Mapping[str, Lease], count: int) -> tu
         count: how many are wanted.
 
     Raises:
-        ActionFailed: there are too few; the message says why for each one that is taken.
+        NoRoom: too few are free; the message says why for each one that is taken.
+        ActionFailed: there are too few, or none can be seen.
     """
     if not snapshot.gpus or not snapshot.state.has_readings:
         raise ActionFailed(f"{_asked(count)}: {snapshot.words}.", "Look: mlconsole gpu list")
@@ -76,7 +77,8 @@ def choose(snapshot: GpuSnapshot, leases: Mapping[str, Lease], count: int) -> tu
         taken = "; ".join(f"GPU {gpu.index} is {reasons[gpu.uuid]}" for gpu in snapshot.gpus if reasons[gpu.uuid])
         there = f"{len(free)} of {len(snapshot.gpus)} {'is' if len(free) == 1 else 'are'} free"
         hint = "Wait for one, or ask for fewer."
-        raise ActionFailed(f"{_asked(count)} and {there}: {taken or 'there are no more'}.", hint)
+        error = NoRoom if len(snapshot.gpus) >= count else ActionFailed
+        raise error(f"{_asked(count)} and {there}: {taken or 'there are no more'}.", hint)
     return tuple(sorted(free, key=lambda gpu: gpu.index)[:count])
 
 

@@ -27,6 +27,7 @@ ELSEWHERE = tuple(
         "drift",
         "release",
         "reproduce",
+        "queue",
     )
 )
 """Where the lines of everything else are, loaded one after the other until one knows the thing: 1 to 2 ms each."""
@@ -46,6 +47,7 @@ EMPTY = {
     "policy": "No policies yet. Write some, and arm them: mlconsole policy apply FILE",
     "firing": "No policy has fired, and none was held back.",
     "policy_change": "The file holds no policies.",
+    "job": "Nothing is under way, and nothing waits.",
     "alert": "Nothing fires. What is over: mlconsole alert list --all",
     "monitor": "No monitors yet. Make one: mlconsole monitor add NAME --baseline DATA --live GLOB",
     "budget": "No budgets yet. Set one: mlconsole budget set NAME --usd 500 --per month",

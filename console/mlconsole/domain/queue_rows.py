@@ -1,0 +1,40 @@
+"""The queue and the machines as people look at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mlconsole.domain.jobs import HostStatus
+
+__all__ = ["HostStatus", "JobLine"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A run that waits or is under way, as the queue shows it.
+
+    Attributes:
+        id: the run's id, or the sweep's.
+        turn: how many go before it, from 1; None for what does not wait here.
+        attempt: which try of the run it is.
+        why: why it waits, or what is known of it.
+        runs: how many runs the line stands for, by state; empty for one run.
+        sweep: the sweep that the run is part of, empty for none.
+    """
+
+    id: str
+    name: str
+    user: str
+    backend: str
+    host: str
+    state: str
+    since: datetime
+    turn: int | None = None
+    priority: int = 0
+    cpus: int | None = None
+    gpus: int = 0
+    attempt: int = 1
+    why: str = ""
+    runs: str = ""
+    sweep: str = ""

@@ -1,0 +1,60 @@
+"""The queue and the machines as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mlconsole.domain.jobs import HostStatus
+from mlconsole.domain.queue_rows import JobLine
+from mlconsole.render import numbers
+from mlconsole.render.tables import table
+
+
+def lines(result: object, now: datetime) -> list[str] | None:
+    """The result as lines, None for what is not known here."""
+    return None
+
+
+def listing(items: Sequence[object], now: datetime) -> list[str] | None:
+    """The things as lines, None for things that are not known here."""
+    if isinstance(items[0], JobLine):
+        titles = ("TURN", "ID", "NAME", "USER", "BACKEND", "STATE", "FOR", "PRI", "CPU", "GPU", "TRY", "WHY")
+        rows = [_job(item, now) for item in items if isinstance(item, JobLine)]
+        return table(titles, rows, {0, 6, 7, 8, 9, 10})
+    if isinstance(items[0], HostStatus):
+        heads = ("BACKEND", "HOST", "STATE", "CPUS FREE", "GPUS FREE", "JOBS", "SEEN", "WHY")
+        machines = [_host(item) for item in items if isinstance(item, HostStatus)]
+        return table(heads, machines, {3, 4, 5})
+    return None
+
+
+def _job(line: JobLine, now: datetime) -> tuple[str, ...]:
+    return (
+        "" if line.turn is None else str(line.turn),
+        line.id,
+        line.name,
+        line.user,
+        line.backend,
+        line.runs or line.state,
+        numbers.duration(max(0.0, (now - line.since).total_seconds())),
+        str(line.priority),
+        "-" if line.cpus is None else str(line.cpus),
+        str(line.gpus),
+        str(line.attempt),
+        line.why,
+    )
+
+
+def _host(host: HostStatus) -> tuple[str, ...]:
+    seen = "now" if host.age_s < 2 else f"{numbers.duration(host.age_s)} ago"
+    jobs = "?" if host.jobs is None else str(host.jobs)
+    cpus, gpus = share(host.cpus_free, host.cpus), share(host.gpus_free, host.gpus)
+    return (host.backend, host.name, host.state, cpus, gpus, jobs, seen, host.reason)
+
+
+def share(free: int | None, count: int | None) -> str:
+    """What is free of how many: ``3 of 8``; ``any`` where there is no limit."""
+    if count is None:
+        return "any"
+    return f"{'?' if free is None else free} of {count}"
