@@ -87,6 +87,7 @@ ACTIONS: dict[str, str] = {
     "lineage down": "lineage:DOWN",
     "lineage path": "lineage:PATH",
     "lineage diff": "lineage:DIFF",
+    "lineage export": "lineage_export:EXPORT",
     "drift compare": "drift:COMPARE",
     "drift parity": "parity:PARITY",
     "drift tests": "drift:TESTS",

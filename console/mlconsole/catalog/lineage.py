@@ -33,6 +33,12 @@ WHERE key >= :word AND key < :after AND kind = 'deployment'
 ORDER BY n DESC
 LIMIT 1
 """
+SELECT_KEYS = """
+SELECT node.n, node.kind, node.key, node.label, node.at_us
+FROM json_each(:keys) AS wanted
+CROSS JOIN node ON node.key = wanted.value
+"""
+SELECT_STARTING = "SELECT n, kind, key, label, at_us FROM node WHERE key >= :word AND key < :after ORDER BY n"
 SELECT_NODES = """
 SELECT node.n, node.kind, node.key, node.label, node.at_us
 FROM json_each(:numbers) AS wanted
@@ -275,6 +281,21 @@ class LineageGraph:
         """At most so many edges of one node in a direction, those to the newest first."""
         sql = SELECT_ABOVE if way is Way.UP else SELECT_BELOW
         return [Edge(*row) for row in self._store.read(sql, {"n": number, "most": most})]
+
+    def edges(self, numbers: Sequence[int], way: Way) -> list[Edge]:
+        """All edges of these nodes in a direction."""
+        sql = SELECT_UP if way is Way.UP else SELECT_DOWN
+        return [Edge(*row) for row in self._store.read(sql, {"numbers": json.dumps(list(numbers)), "most": -1})]
+
+    def by_key(self, keys: Sequence[str]) -> dict[str, Node]:
+        """Nodes by key, those that there are."""
+        rows = self._store.read(SELECT_KEYS, {"keys": json.dumps([storable(key) for key in keys])})
+        return {str(row[2]): _node(row) for row in rows}
+
+    def starting(self, prefix: str) -> list[Node]:
+        """All nodes whose key starts so, the oldest first."""
+        values: Values = {"word": prefix, "after": prefix + LAST_CHARACTER}
+        return [_node(row) for row in self._store.read(SELECT_STARTING, values)]
 
     def degrees(self, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
         """How many edges lead up and down from each node, counted as far as ten thousand."""
