@@ -35,7 +35,7 @@ def fill_past(db: sqlite3.Connection, at_us: int, runs: tuple[int, int]) -> None
     release = put_node(db, NodeKind.RELEASE, f"release:blake3:{'f' * 64}", "spring", at_us)
     put_edge(db, release, "version:digits@2", "model")
     put_edge(db, release, data, "data")
-    live = put_node(db, NodeKind.DEPLOYMENT, "deployment:prod:1", "prod #1", at_us)
+    live = put_node(db, NodeKind.DEPLOYMENT, "deployment:shop:1", "shop #1", at_us)
     put_edge(db, live, release, "deployed")
     for number in range(HUB):
         other = put_node(db, NodeKind.RUN, f"run:other{number:02}", f"other-{number:02}", at_us)

@@ -36,8 +36,8 @@ async def unfolds(user: Robot, text: str) -> None:
 
 
 async def test_from_what_is_live_back_to_the_data_it_learned_from(home: Path) -> None:
-    async with opened(stage(home).console(Location("lineage", "prod")), (100, 30)) as user:
-        await user.sees("◆", "prod #1", "spring")
+    async with opened(stage(home).console(Location("lineage", "shop")), (100, 30)) as user:
+        await user.sees("◆", "shop #1", "spring")
         await user.sees_no("digits@2")
         await unfolds(user, "spring")
         await user.sees("digits@2")
@@ -70,9 +70,9 @@ async def test_the_view_turns_to_one_way_and_begins_elsewhere(home: Path) -> Non
 
 async def test_a_line_is_found_by_a_word_and_opens_its_own_page(home: Path) -> None:
     async with opened(stage(home).console(Location("lineage")), (100, 60)) as user:
-        await user.sees("prod #1", "other-29")
+        await user.sees("shop #1", "other-29")
         await user.presses("slash")
-        await user.types("kind:model")
+        await user.types("kind:model digits")
         await user.presses("enter")
         await user.sees_no("other-29")
         await user.sees("digits@1", "digits@2")

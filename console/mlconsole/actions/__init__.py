@@ -88,6 +88,7 @@ ACTIONS: dict[str, str] = {
     "lineage path": "lineage:PATH",
     "lineage diff": "lineage:DIFF",
     "lineage export": "lineage_export:EXPORT",
+    "lineage page": "lineage_page:PAGE",
     "drift compare": "drift:COMPARE",
     "drift parity": "parity:PARITY",
     "drift tests": "drift:TESTS",

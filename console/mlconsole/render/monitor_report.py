@@ -12,7 +12,7 @@ from mlconsole.domain.times import iso
 from mlconsole.render import numbers
 from mlconsole.render.drift_tables import ORDER, WORDS, moved
 from mlconsole.render.figures import escaped
-from mlconsole.render.report import POLICY, STYLE
+from mlconsole.render.pages import POLICY, STYLE
 
 MOST_DRAWN = 40
 BEFORE, NOW, BAD = "#8a8f98", "#2563eb", "#b00020"

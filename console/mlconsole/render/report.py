@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,26 +14,10 @@ from mlconsole.domain.runs import Run
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers
 from mlconsole.render.figures import COLOURS, Curve, curves_figure, escaped, parallel_figure
+from mlconsole.render.pages import document, figure_div, table
 from mlconsole.render.states import mark_of
 
-# The page may run its own scripts and load nothing. Plotly's parallel coordinates compile code for the GPU by eval.
-POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 MOST_WORDS = 60
-STYLE = """
-:root { color-scheme: light; }
-body { font: 14px/1.45 system-ui, sans-serif; color: #222; background: #fff; margin: 2rem auto; max-width: 1200px;
-       padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .5rem; }
-.dim { color: #666; } .note { color: #8a5a00; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; } th, td { padding: .25rem .8rem .25rem 0; vertical-align: top; text-align: left; }
-th { color: #666; font-weight: 500; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
-td { white-space: nowrap; } td.reason, td.argv { white-space: normal; min-width: 12em; }
-.argv span { white-space: nowrap; } tr + tr td { border-top: 1px solid #eee; } tr.same td { color: #888; }
-code, pre { font: 12px/1.4 ui-monospace, monospace; } pre { overflow-x: auto; background: #f6f6f6; padding: .8rem; }
-.dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .5em; }
-.bad { color: #b00020; } .good { color: #1b7a33; }
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +41,9 @@ class Report:
 
 def page(report: Report, now: datetime) -> str:
     """The report as one HTML document, plotly included."""
-    from plotly.offline import get_plotlyjs  # 80 ms
-
     names = [details.run.name for details in report.runs]
     title = escaped(names[0]) if len(names) == 1 else f"{len(names)} runs"
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        f"<title>{title} - mlconsole</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head><body>",
-        f'<h1>{title}</h1><p class="dim">mlconsole, {iso(now)}</p>',
         *(f'<p class="note">{escaped(note, 400)}</p>' for note in report.notes),
         "<h2>Runs</h2>",
         _runs(report.runs, now),
@@ -74,19 +52,13 @@ def page(report: Report, now: datetime) -> str:
         *_curves(report),
         *_compared("Params", "param", report.comparison),
         *_compared("Metrics, last values", "metric", report.comparison),
-        "</body></html>\n",
     ]
-    return "\n".join(parts)
-
-
-def _table(titles: Sequence[str], rows: Iterable[str]) -> str:
-    head = "".join(f"<th>{title}</th>" for title in titles)
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+    return document(title, now, parts)
 
 
 def _runs(runs: Sequence[RunDetails], now: datetime) -> str:
     titles = ("Run", "State", "Experiment", "Started (UTC)", "Time", "Where", "Commit", "Command")
-    return _table(titles, (_run(place, details, now) for place, details in enumerate(runs)))
+    return table(titles, (_run(place, details, now) for place, details in enumerate(runs)))
 
 
 def _run(place: int, details: RunDetails, now: datetime) -> str:
@@ -126,21 +98,6 @@ def _lines(text: str) -> str:
     return "\n".join(escaped(line, 500) for line in text.splitlines()[:400])
 
 
-def _figure(name: str, figure: object) -> str:
-    import plotly.io as pio  # 80 ms
-
-    return str(
-        pio.to_html(
-            figure,
-            full_html=False,
-            include_plotlyjs=False,
-            div_id=name,
-            default_height="auto",
-            config={"displaylogo": False, "responsive": True},
-        )
-    )
-
-
 def _parallel(report: Report) -> list[str]:
     runs = [d.run for d in report.runs if _is_finite(d.run, report.parallel)]
     if not report.parallel or len(runs) < 2 or not report.comparison.differing:
@@ -152,7 +109,7 @@ def _parallel(report: Report) -> list[str]:
         "<h2>Params and outcome</h2>",
         '<p class="dim">A line is a run. Drag along an axis to select, drag an axis to move it.</p>',
         f'<p class="dim">{escaped(note, 600)}</p>' if note else "",
-        _figure("parallel", figure),
+        figure_div("parallel", figure),
     ]
 
 
@@ -165,7 +122,7 @@ def _is_finite(run: Run, key: str) -> bool:
 def _curves(report: Report) -> list[str]:
     out = ["<h2>Curves</h2>"] if report.curves else []
     for number, (key, curves) in enumerate(report.curves.items()):
-        out += [f"<h3>{escaped(key)}</h3>", _figure(f"curve-{number}", curves_figure(key, curves))]
+        out += [f"<h3>{escaped(key)}</h3>", figure_div(f"curve-{number}", curves_figure(key, curves))]
         out += [
             f'<p class="note">{escaped(one.run.name)}: {one.gaps:,} of {one.count:,} points are NaN or infinite: '
             "gaps in its line.</p>"
@@ -180,7 +137,7 @@ def _compared(title: str, kind: str, comparison: Comparison) -> list[str]:
     if not rows:
         return []
     names = (escaped(run.name, 40) for run in comparison.runs)
-    return [f"<h2>{title}</h2>", _table(("", *names), (_row(row) for row in rows))]
+    return [f"<h2>{title}</h2>", table(("", *names), (_row(row) for row in rows))]
 
 
 def _row(row: ComparedRow) -> str:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 NOUNS_WITH_KEYS = ("launch", "run", "report", "teardown")
 NOUNS_OF = {
     "model_name": ("model",),
+    "node": ("lineage",),
     "environment": ("env", "rollback"),
     "alert": ("alert",),
     "monitor": ("monitor",),

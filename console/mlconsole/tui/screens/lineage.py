@@ -46,6 +46,7 @@ class LineageScreen(ListScreen):
         Binding("h", "here", "begin from the thing under the cursor", show=False),
         Binding("p", "thing", "open its own page", show=False),
     ]
+    offers: ClassVar[frozenset[str]] = frozenset({"node"})
     columns: ClassVar[tuple[Column, ...]] = (
         Column("thing", "THING", width=44, least=24, most=90, priority=0),
         Column("kind", "KIND", width=11, least=8, priority=1),
@@ -77,6 +78,11 @@ class LineageScreen(ListScreen):
         if not self.location.target:
             return [("enter", "its lineage"), *super().keys()]
         return [("enter", "unfold"), ("w", "ways"), ("h", "from here"), ("p", "page"), ("-", "back"), *super().keys()]
+
+    def filled(self, cursor: str) -> object:
+        """The thing under the cursor."""
+        key = self.cursor_name()
+        return key if cursor == "node" and key in self._known else None
 
     def read(self) -> list[Row]:
         """The lines, at the desk."""
