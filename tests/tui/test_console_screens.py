@@ -454,3 +454,15 @@ async def test_a_list_is_filtered_as_it_is_typed_and_escape_brings_it_back(readi
         await user.presses("enter")
         await user.sees("sort:seq")
         assert user.text.index("launch") < user.text.index("run tag")
+
+
+async def test_a_screen_that_is_left_is_told_things_without_harm(reading: Stage) -> None:
+    async with opened(reading.console(Location("jobs"))) as user:
+        left = user.app.screen
+        user.app.go(Location("audit"))
+        await user.sees("Audit")
+        await left.remove_children()
+        left.say("too late")
+        left.show_status()
+        left.show_title()
+        await user.sees_no("too late")

@@ -108,9 +108,14 @@ class PlaceScreen(Screen[None]):
         self.show_keys()
         self._has_keys = True
 
+    def show_line(self, name: str, left: Sequence[Span], right: Sequence[Span] = ()) -> None:
+        """Fill one of the lines around the content; nothing where they are not there yet, or not any more."""
+        if (line := self.query_one_optional(f"#{name}", Line)) is not None:
+            line.show(left, right)
+
     def show_status(self) -> None:
         """Refresh the status line."""
-        self.query_one("#status", Line).show(*self.console.status(self.size.width))
+        self.show_line("status", *self.console.status(self.size.width))
 
     def show_title(self, right: Sequence[Span] = ()) -> None:
         """Refresh the title line."""
@@ -120,12 +125,12 @@ class PlaceScreen(Screen[None]):
         crumbs.append((self.console.name_of(self.location), "strong"))
         if self.location.line:
             crumbs.append((f"  {self.location.line}", "accent"))
-        self.query_one("#title", Line).show(crumbs, right)
+        self.show_line("title", crumbs, right)
 
     def show_keys(self) -> None:
         """Refresh the line of keys, or the notice that stands in its place."""
         if self._notice:
-            self.query_one("#keys", Line).show(self._notice)
+            self.show_line("keys", self._notice)
             return
         always = _spans(ALWAYS)
         room = self.size.width - sum(len(text) for text, _ in always)
@@ -136,7 +141,7 @@ class PlaceScreen(Screen[None]):
             if room < 0:
                 break
             spans += more
-        self.query_one("#keys", Line).show([*spans, *always])
+        self.show_line("keys", [*spans, *always])
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here, with a word for each, the ones that matter most first."""
@@ -194,11 +199,11 @@ class PlaceScreen(Screen[None]):
     def on_prompt_edited(self, event: Prompt.Edited) -> None:
         """Say the command that shows the same, while a place is typed."""
         if event.mode == ":":
-            self.query_one("#title", Line).show(self.console.says_typed(event.text))
+            self.show_line("title", self.console.says_typed(event.text))
 
     def on_prompt_offered(self, event: Prompt.Offered) -> None:
         """Show the words that could be meant."""
-        self.query_one("#title", Line).show([(" ".join(event.words), "accent")])
+        self.show_line("title", [(" ".join(event.words), "accent")])
 
     def on_prompt_entered(self, event: Prompt.Entered) -> None:
         """Enter in the line."""
@@ -212,7 +217,7 @@ class PlaceScreen(Screen[None]):
             go = self.console.way_to(text)
         except QueryError as error:
             prompt.point_at(error)
-            self.query_one("#title", Line).show([(f"{error.message} {error.hint}", "error")])
+            self.show_line("title", [(f"{error.message} {error.hint}", "error")])
             return
         prompt.remember(text)
         self.close_prompt()

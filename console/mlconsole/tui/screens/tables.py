@@ -15,7 +15,6 @@ from mlconsole.errors import QueryError
 from mlconsole.render.sanitise import clean
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.base import PlaceScreen
-from mlconsole.tui.widgets.line import Line
 from mlconsole.tui.widgets.prompt import Prompt
 from mlconsole.tui.widgets.rows import Row
 from mlconsole.tui.widgets.table import Table
@@ -157,7 +156,7 @@ class TableScreen(PlaceScreen):
             query = self.parsed(event.text)
         except QueryError as error:
             prompt.point_at(error)
-            self.query_one("#title", Line).show([(f"{error.message} {error.hint}", "warn")])
+            self.show_line("title", [(f"{error.message} {error.hint}", "warn")])
             return
         self.set_query(event.text.strip(), query)
 
