@@ -22,7 +22,10 @@ KNOWN_KEYS = {
     "notify",
     "endpoints",
     "watcher",
+    "gpus",
+    "idle",
 }
+IDLE_MODES = ("off", "proposing", "acting")
 MACHINE_KEYS: dict[str, type | tuple[type, ...]] = {
     "instance": str,
     "provider": str,
@@ -72,6 +75,8 @@ class Settings:
         notify: who is told of alerts: the tables ``[notify.NAME]``, each with its ``kind``.
         endpoints: what is asked whether it is well: the tables ``[endpoints.NAME]``, each with its ``url``.
         watcher: an open console watches where nobody else does.
+        gpus: where readings of GPUs come from: the driver when empty, ``simulated``, or the path of a recording.
+        idle: what is done about idle GPUs: off, proposing, acting.
         cpu_slots: how many CPU slots the runs on this machine share; None: as many as are asked for.
     """
 
@@ -91,6 +96,8 @@ class Settings:
     notify: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     endpoints: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     watcher: bool = True
+    gpus: str = ""
+    idle: str = "proposing"
 
     @property
     def database(self) -> Path:
@@ -142,6 +149,8 @@ def load(
         endpoints=_tables(file, "endpoints", "url"),
         watcher=_flag({"watcher": file.get("watcher", True)}, "watcher"),
         cpu_slots=_cpu_slots(env, file),
+        gpus=env.get("MLCONSOLE_GPUS", "") or _text(file, "gpus"),
+        idle=_idle(file),
     )
 
 
@@ -200,6 +209,14 @@ def _text(file: Mapping[str, object], key: str) -> str:
     if not isinstance(value, str):
         raise ConfigError(f'Setting "{key}" must be a text, not "{value}".')
     return value
+
+
+def _idle(file: Mapping[str, object]) -> str:
+    """What is done about idle GPUs: of the settings file alone, so that nothing acts by an inherited variable."""
+    mode = _text(file, "idle") or "proposing"
+    if mode not in IDLE_MODES:
+        raise ConfigError(f'Setting "idle" cannot be "{mode}".', f"One of {', '.join(IDLE_MODES)}.")
+    return mode
 
 
 def _flag(file: Mapping[str, object], key: str) -> bool:

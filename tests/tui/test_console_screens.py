@@ -45,7 +45,7 @@ async def goes(user: Robot, line: str) -> None:
 async def test_overview_shows_trouble_before_what_runs(reading: Stage) -> None:
     async with opened(reading.console(Location("overview"))) as user:
         await user.sees("broken", "✖ failed", "ValueError: loss is nan", "live", "● running", "loss")
-        assert user.text.index("broken") < user.text.index(" live ")
+        assert user.text.index("broken ") < user.text.index("live     ")
         await user.presses("enter")
         await user.sees("Overview › Run ", "✖ failed", "1 charts")
 
@@ -56,6 +56,46 @@ async def test_back_from_where_a_restored_session_began_leads_home(reading: Stag
         await user.sees("40 runs")
         await user.presses("-")
         await user.sees("This is where you began.")
+
+
+async def test_gpus_say_who_holds_them_what_they_cost_and_that_they_are_simulated(reading: Stage) -> None:
+    async with opened(reading.console(Location("gpus")), (120, 30)) as user:
+        await user.sees(
+            "simulated: no live GPU", "wasted $", "$12.29/h", "live", "ZOMBIE", "HELD", "EMPTY", "of no run"
+        )
+        await user.presses("H")
+        await user.sees(" 6        0% Z")
+        await user.presses("right", "right", "enter")
+        await user.sees("GPUs › GPU 2", "held by", "H100", "simulated: no live GPU")
+        for key, words in (("2", "900020"), ("3", "power"), ("4", "memory total mib"), ("1", "nothing yet")):
+            await user.presses(key)
+            await user.sees(words)
+        await user.presses("u")
+        await user.sees("GPU 2 › Run")
+
+
+async def test_a_runs_gpus_stand_beside_its_loss_and_a_gpus_past_says_it_is_simulated(reading: Stage) -> None:
+    async with opened(reading.console(Location("run", "live", cursor="gpus")), (120, 40)) as user:
+        await user.sees("train/loss", "use (%)  [simulated]", "power (W)", "GPU 0", "GPU 1")
+        await goes(user, "gpu 1")
+        await user.sees("GPU 1", "use (%)  [simulated]", "the last hour")
+        await user.presses("w")
+        await user.sees("the last day")
+
+
+async def test_a_gpu_that_is_held_for_nothing_is_kept_with_a_reason(writing: Stage) -> None:
+    async with opened(writing.console(Location("gpus")), (120, 40)) as user:
+        await user.types("G")
+        await goes(user, "gpu 4")
+        await user.sees("HELD", "ask alan")
+        await user.presses("K")
+        await user.sees("Leave a GPU alone")
+        await user.presses("tab")
+        await user.types("until lunch")
+        await user.presses("ctrl+s")
+        await user.sees("Enter does it")
+        await user.presses("enter")
+        await user.sees("is kept until")
 
 
 @pytest.mark.parametrize("section", ["params", "log", "environment", "code", "artifacts", "timeline"])

@@ -38,6 +38,11 @@ SCREENS: dict[str, tuple[Location, tuple[str, ...]]] = {
     "run-timeline": (Location("run", "broken", cursor="timeline"), ()),
     "compare": (Location("compare", "broken,live"), ()),
     "curves": (Location("compare", "broken,live", cursor="curves"), ()),
+    "gpus": (Location("gpus"), ()),
+    "gpu-tiles": (Location("gpus"), ("H",)),
+    "gpu": (Location("gpu", "0"), ()),
+    "run-gpus": (Location("run", "live", cursor="gpus"), ()),
+    "cost": (Location("cost"), ()),
     "experiments": (Location("experiments"), ()),
     "models": (Location("models"), ()),
     "model": (Location("model", "digits@2"), ()),
@@ -138,6 +143,7 @@ async def shown(user: Robot, name: str) -> None:
     assert isinstance(app, Console)
     location, keys = SCREENS[name]
     app.marks.clear()
+    app._use(Look("dark"))
     app.go(location)
     await settled(user)
     for key in keys:
@@ -153,6 +159,9 @@ async def drawn(user: Robot, mode: Mode) -> pyte.Screen:
     with quiet:
         app._use(Look(mode.palette, mode.is_ascii))
         await user.pilot.pause()
+        if mode.is_ascii:
+            app.look_again()  # Rows are read with drawings in ASCII.
+            await settled(user)
         return painted(user, mode)
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.gpu_rows import Follower
+from mlconsole.actions.gpu_sources import one_look, readings
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.targets import gpu_named
 from mlconsole.catalog.gpu_rollups import GpuHistory
@@ -48,33 +49,31 @@ def list_gpus(ctx: Context, params: ListParams) -> GpuReport | Updates:
     if params.watch:
         return Updates(watch(ctx, params.interval))
     refresh(ctx)
-    return Follower(ctx).report(ctx.gpus(ctx.settings.host))
+    return Follower(ctx).report(one_look(ctx))
 
 
 def watch(ctx: Context, interval_s: float) -> Iterator[GpuReport]:
     """Look after look; what was seen is kept for ``gpu history``, by one process at a time."""
     from mlconsole.telemetry.cpu import CpuMeter
     from mlconsole.telemetry.processes import ProcessTable
-    from mlconsole.telemetry.sampler import Sampler, Timing
 
     follower = Follower(ctx, cpu_of=CpuMeter(ProcessTable()).percent)
-    sampler = Sampler(ctx.settings.host, Timing(interval_s=interval_s)).start()
+    source = readings(ctx, interval_s)
     keeper = Keeper(ctx)
     refresh_at, shown = 0.0, -1
     try:
-        sampler.wait(20.0)
         while not ctx.cancelled.is_set():
             if time.monotonic() >= refresh_at:
                 refresh(ctx)
                 refresh_at = time.monotonic() + REFRESH_S
-            snapshot = sampler.latest()
+            snapshot = source.latest()
             keeper.keep(snapshot)
             if snapshot.number != shown:
                 shown = snapshot.number
                 yield follower.report(snapshot)
             ctx.cancelled.wait(interval_s)
     finally:
-        sampler.stop()
+        source.stop()
         keeper.close()
 
 
@@ -152,7 +151,7 @@ def _past(past: GpuHistory, gpu: PastGpu, figure: str, start_s: int, end_s: int,
 class KeepParams:
     """Which GPU, for how long, and why."""
 
-    gpu: str = param(help="gpu:0, or the begin of a uuid", positional=True, metavar="GPU")
+    gpu: str = param(help="gpu:0, or the begin of a uuid", positional=True, metavar="GPU", cursor="gpu")
     time: str = param("2h", help="for how long, as in 30m or 2h; 0 takes it back", positional=True, metavar="DURATION")
     why: str = param("", help="why it is to be left alone", metavar="TEXT")
 
@@ -163,7 +162,7 @@ def _kept(ctx: Context, params: KeepParams) -> tuple[GpuReading, Keep]:
         raise UsageError(f'"{params.time}" is no time to keep a GPU.', "Write 30m or 2h, a week at the most.")
     if seconds and not params.why.strip():
         raise UsageError("Why is it to be left alone?", "Say it: --why 'debugging until lunch'")
-    gpu = gpu_named(params.gpu, ctx.gpus(ctx.settings.host))
+    gpu = gpu_named(params.gpu, one_look(ctx))
     return gpu, Keep(ctx.clock() + timedelta(seconds=seconds), params.why, ctx.settings.user)
 
 
@@ -198,4 +197,5 @@ KEEP = Action(
     keep,
     plan_keep,
     target=lambda p: p.gpu,
+    key="K",
 )

@@ -15,7 +15,7 @@ from mlconsole.catalog.activity import metric_age_s
 from mlconsole.catalog.keeps import keeps_on
 from mlconsole.domain.costs import share_per_h
 from mlconsole.domain.evidence import Facts, Holder, Look, look_at
-from mlconsole.domain.gpu import UNREAD, GpuProcess, GpuReading, GpuSnapshot, ProcessKind, Value, known
+from mlconsole.domain.gpu import UNREAD, GpuProcess, GpuReading, GpuSnapshot, ProcessKind, Source, Value, known
 from mlconsole.domain.gpu_rows import GpuReport, GpuRow, Keep
 from mlconsole.domain.idle import Step, Track, Verdict, follow
 from mlconsole.domain.jobs import Handle
@@ -24,6 +24,8 @@ from mlconsole.domain.runs import Run
 from mlconsole.errors import MlconsoleError
 from mlconsole.plugin_api import KeepsLogs
 
+SIMULATED_IDLE_S = 2460.0
+"""A simulation does not begin with ten minutes in which nothing can be said."""
 CpuOf = Callable[[str, list[int], float], Value[float]]
 
 
@@ -65,7 +67,7 @@ class Follower:
         return keeps_on(self.ctx.catalog.store, host, self.ctx.clock()) if self.ctx.has_catalog else {}
 
     def _attributed(self, gpu: GpuReading) -> GpuReading:
-        if gpu.processes.value is None:
+        if gpu.processes.value is None or gpu.source is Source.SIMULATED:
             return gpu
         found = tuple(
             replace(each, run_id=self.marks.run_of(each.pid, each.started_ticks)) if each.visible else each
@@ -102,12 +104,26 @@ class Follower:
         user = run.user if run else lease.user if lease else ", ".join(sorted(users))
         name = run.name if run else lease.run_name if lease else ""
         return GpuRow(
-            gpu, lease, run_id, name, user, holder, verdict.idle_class, verdict.why, verdict.step, price, keep
+            gpu,
+            lease,
+            run_id,
+            name,
+            user,
+            holder,
+            verdict.idle_class,
+            verdict.why,
+            verdict.step,
+            price,
+            keep,
+            verdict.evidence,
+            verdict.for_s,
+            verdict.left_s,
         )
 
     def _facts(self, gpu: GpuReading, holder: Holder, run: Run | None, price: int | None) -> Facts:
         pids = [each.pid for each in _holders(gpu) if each.visible]
-        cpu = self.cpu_of(gpu.uuid, pids, self.clock_s()) if pids else None
+        has_cpu = pids and gpu.source is not Source.SIMULATED
+        cpu = self.cpu_of(gpu.uuid, pids, self.clock_s()) if has_cpu else None
         if run is None or holder is not Holder.RUN:
             return Facts(holder, cpu_percent=cpu, price_microusd_per_h=price)
         age_s = metric_age_s(self.ctx.catalog.store, run.number, self.ctx.clock())
@@ -129,6 +145,8 @@ class Follower:
     def _verdict(self, gpu: GpuReading, facts: Facts, ended_at: datetime | None) -> Verdict:
         look = look_at(gpu, facts, self.clock_s(), self.ctx.clock())
         track = self._tracks.get(gpu.uuid) or _first(look)
+        if gpu.source is Source.SIMULATED and gpu.uuid not in self._tracks:
+            track = replace(track, idle_since_s=look.at_s - SIMULATED_IDLE_S)
         if ended_at is not None and track.ended_since_s is None:
             age_s = max(0.0, (look.now - ended_at).total_seconds())
             track = replace(track, ended_since_s=look.at_s - age_s)

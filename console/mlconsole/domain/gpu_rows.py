@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mlconsole.domain.evidence import Holder
+from mlconsole.domain.evidence import Evidence, Holder
 from mlconsole.domain.gpu import GpuReading, GpuSnapshot
 from mlconsole.domain.gpu_history import PastPoint
 from mlconsole.domain.idle import IdleClass, Step
@@ -38,6 +38,9 @@ class GpuRow:
         step: what is proposed.
         price_microusd_per_h: its part of the machine's price; None: not known.
         keep: who asked to leave it alone, until when and why.
+        evidence: what speaks for and against its being at work.
+        for_s: how long it has been of that class.
+        left_s: what is left of a countdown; None: none is under way.
     """
 
     reading: GpuReading
@@ -51,6 +54,9 @@ class GpuRow:
     step: Step
     price_microusd_per_h: int | None
     keep: Keep | None = None
+    evidence: tuple[Evidence, ...] = ()
+    for_s: float = 0.0
+    left_s: float | None = None
 
     @property
     def is_wasted(self) -> bool:

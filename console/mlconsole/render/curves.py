@@ -45,27 +45,42 @@ class Curve:
 
 
 def from_history(
-    history: MetricHistory, name: str, axis: XAxis = XAxis.STEP, epochs: MetricHistory | None = None
+    history: MetricHistory,
+    name: str,
+    axis: XAxis = XAxis.STEP,
+    epochs: MetricHistory | None = None,
+    origin: float | None = None,
 ) -> Curve:
-    """A curve of every point. ``epochs`` is the run's ``epoch`` metric; without it steps stand for epochs."""
-    xs = _positions(history.steps, history.times, axis, epochs)
+    """A curve of every point. ``epochs`` is the run's ``epoch`` metric; without it steps stand for epochs.
+
+    Time is counted from ``origin``, or else from the first point.
+    """
+    xs = _positions(history.steps, history.times, axis, epochs, origin)
     values = history.values
     return _curve(history.run_id, name, xs, values, values, values, [0] * len(values))
 
 
 def from_buckets(
-    buckets: MetricBuckets, name: str, axis: XAxis = XAxis.STEP, epochs: MetricHistory | None = None
+    buckets: MetricBuckets,
+    name: str,
+    axis: XAxis = XAxis.STEP,
+    epochs: MetricHistory | None = None,
+    origin: float | None = None,
 ) -> Curve:
     """A curve of a thinned metric: each bucket stands at its first point, with its extremes and its last value."""
-    xs = _positions(buckets.steps, buckets.times, axis, epochs)
+    xs = _positions(buckets.steps, buckets.times, axis, epochs, origin)
     return _curve(buckets.run_id, name, xs, buckets.lows, buckets.highs, buckets.lasts, buckets.gaps)
 
 
 def _positions(
-    steps: Sequence[int], times: Sequence[float], axis: XAxis, epochs: MetricHistory | None
+    steps: Sequence[int],
+    times: Sequence[float],
+    axis: XAxis,
+    epochs: MetricHistory | None,
+    origin: float | None = None,
 ) -> Sequence[float]:
     if axis is XAxis.TIME:
-        start = min(times, default=0.0)
+        start = min(times, default=0.0) if origin is None else origin
         return [time - start for time in times]
     if axis is XAxis.EPOCH and epochs is not None and epochs.steps:
         return [_epoch_at(step, epochs.steps, epochs.values) for step in steps]

@@ -31,6 +31,14 @@ def _level(value: float, low: float, high: float, levels: str) -> str:
     return levels[min(len(levels) - 1, int((value - low) / (high - low) * len(levels)))]
 
 
+def gauge(values: Sequence[float], width: int, *, top: float = 100.0, is_ascii: bool = False) -> str:
+    """The last ``width`` values on a scale from 0 to ``top``, the newest at the right; a gap shows as ``×``."""
+    levels = _ASCII_LEVELS if is_ascii else _LEVELS
+    gap = "x" if is_ascii else _GAP
+    drawn = [_level(min(value, top), 0.0, top, levels) if math.isfinite(value) else gap for value in values[-width:]]
+    return "".join(drawn).rjust(width)
+
+
 def bar(fraction: float, width: int, *, is_ascii: bool = False) -> str:
     """A bar filled by a fraction from 0 to 1, exact to an eighth of a cell; not a number is an empty bar."""
     if not math.isfinite(fraction):

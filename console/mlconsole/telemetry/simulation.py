@@ -126,7 +126,6 @@ class Simulation:
                 missing(NOT_SUPPORTED) if scene.is_mig else known(round(load)),
                 user=user,
                 command="python",
-                visible=False,
                 run_id=run_id,
             )
             for number, user in enumerate(scene.users)

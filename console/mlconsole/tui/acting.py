@@ -32,6 +32,14 @@ SHOWN_BY = {
     "env show": "environment",
 }
 """The place that shows what an action reads."""
+WHERE = {
+    "gpu": ("a GPU", ":gpus"),
+    "alert": ("an alert", ":alerts"),
+    "model_name": ("a model", ":models"),
+    "model_version": ("a model", ":models"),
+    "environment": ("an environment", ":environments"),
+}
+"""What a cursor that is no run's stands on, and in which place."""
 
 
 class Acting:
@@ -70,9 +78,7 @@ class Acting:
             return "this console is read-only"
         offers = console.place_screen.offers if console.place_screen else frozenset()
         missing = {option.cursor for option in options_of(action) if option.cursor} - offers
-        if "environment" in missing:
-            return "it needs an environment under the cursor, as in :environments"
-        what, where = ("a model", ":models") if missing & {"model_name", "model_version"} else ("a run", ":runs")
+        what, where = next((WHERE[cursor] for cursor in WHERE if cursor in missing), ("a run", ":runs"))
         return f"it needs {what} under the cursor, as in {where}" if missing else ""
 
     def _navigate(self, name: str, given: Mapping[str, Any]) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 NOUNS_WITH_KEYS = ("launch", "run", "report", "teardown")
 NOUNS_OF = {
+    "gpu": ("gpu",),
     "model_name": ("model",),
     "node": ("lineage",),
     "environment": ("env", "rollback"),
@@ -182,7 +183,7 @@ class Console(PaintedApp[None]):
 
     def say(self, text: str, token: str = "value") -> None:
         """Show a notice on the present screen."""
-        if (screen := self.place_screen) is not None and screen.is_mounted:
+        if (screen := self.place_screen) is not None and screen.query("#keys"):
             screen.say(text, token)
 
     def way_to(self, line: str) -> Callable[[], None]:

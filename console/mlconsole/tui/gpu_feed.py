@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 from textual.message import Message
 from textual.message_pump import MessagePump
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.gpu import watch
-from mlconsole.domain.gpu_rows import GpuReport
+from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 from mlconsole.tui.work import words_of
 
 INTERVAL_S = 1.0
+KEPT = 120
+"""So many looks are remembered."""
 
 
 class GpusSeen(Message):
@@ -34,7 +37,13 @@ class GpuFeed:
         self._ctx = ctx.beside(threading.Event())
         self._thread: threading.Thread | None = None
         self.report: GpuReport | None = None
+        self.past: dict[str, deque[float]] = {}
         self.error = ""
+
+    @property
+    def has_looked(self) -> bool:
+        """True when nobody wanted a look yet, or there was one."""
+        return self._thread is None or self.report is not None or bool(self.error)
 
     def start(self) -> None:
         """Begin, unless it has begun."""
@@ -50,10 +59,24 @@ class GpuFeed:
         try:
             for report in watch(self._ctx, INTERVAL_S):
                 self.report = report
+                self._remember(report)
                 self._tell()
         except Exception as error:  # noqa: BLE001  the top of its thread
             self.error = words_of(error)
             self._tell()
+
+    def _remember(self, report: GpuReport) -> None:
+        """Keep the last few loads of each GPU, for a line that shows how it went."""
+        for row in report.rows:
+            use = row.reading.utilization_percent.value
+            kept = self.past.setdefault(row.reading.uuid, deque(maxlen=KEPT))
+            kept.append(float("nan") if use is None else use)
+
+    def row(self, word: str) -> GpuRow | None:
+        """The last look at the GPU of that uuid or index; the first one for an empty word."""
+        rows = self.report.rows if self.report is not None else ()
+        found = [row for row in rows if not word or row.reading.uuid == word or str(row.reading.index) == word]
+        return found[0] if found else None
 
     def _tell(self) -> None:
         if not self._ctx.cancelled.is_set():

@@ -70,11 +70,19 @@ PLACES: tuple[Place, ...] = (
     ),
     Place(
         "gpus",
-        ("gpu", "g"),
+        ("g",),
         "GPUs",
         "this machine's GPUs: which run, whose, what it costs",
         "mlconsole.tui.screens.gpus:GpusScreen",
         lists="row",
+    ),
+    Place(
+        "gpu",
+        (),
+        "GPU",
+        "one GPU: what it did, who holds it, why it is taken for idle",
+        "mlconsole.tui.screens.gpu:GpuScreen",
+        takes="gpu",
     ),
     Place(
         "cost",

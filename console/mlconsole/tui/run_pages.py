@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from mlconsole.domain.run_details import RunDetails
@@ -145,3 +145,13 @@ def lineage(view: View | None, run_id: str) -> Lines:
             [(f"  {lanes} ", "dim"), (node.label, "strong" if is_start else "value"), (f"  {node.kind}", "label")]
         )
     return [*out, [], [(f"  All of it: :lineage {run_id}", "dim")]]
+
+
+def main_metric(run: Run, among: Collection[str] | None = None) -> str | None:
+    """The metric that tells most: a validation loss, any loss, an accuracy, or the first there is of ``among``."""
+    keys = [key for key in run.metrics if among is None or key in among]
+    for words in (("val", "loss"), ("loss",), ("acc",)):
+        for key in keys:
+            if all(word in key.lower() for word in words):
+                return key
+    return next(iter(keys), None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 
 from mlconsole.actions.cost import report
 from mlconsole.domain.costs import Axis, CostItem, CostReport
@@ -15,12 +16,14 @@ from mlconsole.render.money_tables import per_hour, usd
 from mlconsole.render.spark import bar
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
+from mlconsole.tui.screens.overview import budget_spans
 from mlconsole.tui.widgets.columns import Column
-from mlconsole.tui.widgets.line import Span
+from mlconsole.tui.widgets.line import Line, Span
 from mlconsole.tui.widgets.rows import Row
 
 IDLE, TOTAL = "\0idle", "\0total"
 BAR_CELLS = 20
+MOST_BUDGETS = 3
 AXES = tuple(Axis)
 
 
@@ -45,11 +48,19 @@ class CostScreen(ListScreen):
         super().__init__(location, query)
         self._axis = AXES[0] if location.cursor not in [str(axis) for axis in AXES] else Axis(location.cursor)
         self._report: CostReport | None = None
+        self._budgets: list[Span] = []
+
+    def content(self) -> Iterable[Widget]:
+        """The budgets, where there are any, over the lines."""
+        yield Line(id="burn")
+        yield Line(id="budgets")
+        yield from super().content()
 
     def read(self) -> list[Row]:
         """The lines of the axis, then idle and total."""
         found = report(self.console.ctx, self._axis)
         self._report = found
+        self._budgets = budget_spans(self.console.ctx, MOST_BUDGETS, is_ascii=self.console.look.is_ascii)
         if found.total_microusd is None:
             return []
         rows = [self._row(item, found.total_microusd) for item in found.items]
@@ -81,17 +92,23 @@ class CostScreen(ListScreen):
         return (f"{drawn} {part:4.0%}", "accent")
 
     def show_title(self, right: Sequence[Span] = ()) -> None:
-        """The axis, and at the right what burns, today and this month."""
+        """The axis, and under the title what burns, was spent and is budgeted."""
+        super().show_title([(f"by {self._axis.value}", "accent"), *right])
+        for name, spans in (("burn", self._burn()), ("budgets", self._budgets)):
+            line = self.query_one(f"#{name}", Line)
+            line.display = bool(spans)
+            line.show(spans)
+
+    def _burn(self) -> list[Span]:
         burn = self._report.burn if self._report else None
-        words: list[Span] = [(f"by {self._axis.value}  ", "accent")]
-        if burn is not None:
-            words.append((f"burn {per_hour(burn.microusd_per_h)}  ", "strong"))
-            if burn.idle_microusd_per_h:
-                words.append((f"idle {per_hour(burn.idle_microusd_per_h)}  ", "warn"))
-            words.append((f"today {numbers.money(burn.today_microusd)}  ", "value"))
-            words.append((f"month {numbers.money(burn.month_microusd)} ", "value"))
-            words.append((f"→ {numbers.money(burn.forecast_microusd)}", "dim"))
-        super().show_title([*words, *right])
+        if burn is None:
+            return []
+        words: list[Span] = [("burn ", "label"), (per_hour(burn.microusd_per_h), "strong")]
+        if burn.idle_microusd_per_h:
+            words.append((f"  {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
+        words += [("   today ", "label"), (numbers.money(burn.today_microusd), "value")]
+        words += [("   month ", "label"), (numbers.money(burn.month_microusd), "value")]
+        return [*words, (f" → {numbers.money(burn.forecast_microusd)} by its end", "dim")]
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""

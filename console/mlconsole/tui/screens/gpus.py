@@ -2,57 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
 
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
 from mlconsole.domain.gpu import GpuHealth, GpuReading, Source
 from mlconsole.domain.gpu_rows import GpuRow
-from mlconsole.domain.idle import IdleClass
+from mlconsole.domain.query import Query
 from mlconsole.render.money_tables import per_hour
-from mlconsole.render.spark import bar
+from mlconsole.render.spark import bar, gauge
+from mlconsole.tui.gpu_pages import TOKENS
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.line import Span
+from mlconsole.tui.widgets.prompt import Prompt
 from mlconsole.tui.widgets.rows import Cell, Row
+from mlconsole.tui.widgets.tiles import Tile, Tiles
 
 OLD_S = 5.0
+FRAME_LINES = 4
+"""Lines of the screen that are not the table's rows."""
+HEAT = "tiles, or lines again: B busy, S stalled, H held, Z zombie, E empty"
 BAR_CELLS = 10
-TOKENS = {
-    IdleClass.BUSY: "state.good",
-    IdleClass.STALLED: "state.waiting",
-    IdleClass.HELD: "warn",
-    IdleClass.ZOMBIE: "state.bad",
-    IdleClass.EMPTY: "state.idle",
-}
+TREND_CELLS = 20
+TILE_CELLS = 15
 
 
 class GpusScreen(ListScreen):
     """A line for each GPU, under it the processes that hold its memory."""
 
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("gpu", "GPU / PROCESS", width=22, least=14, most=40, priority=0),
+        Column("gpu", "GPU / PROCESS", width=18, least=14, most=40, priority=0),
         Column("use", "USE", width=BAR_CELLS + 5, least=BAR_CELLS + 5, priority=1),
-        Column("memory", "MEMORY", True, 15, 11, priority=2),
-        Column("state", "STATE", width=10, least=8, most=24, priority=3),
-        Column("run", "RUN", width=18, least=10, most=32, priority=4),
+        Column("trend", "LAST MINUTE", width=TREND_CELLS, least=12, most=60, priority=9),
+        Column("memory", "MEMORY", True, 11, 11, 14, priority=2),
+        Column("state", "STATE", width=7, least=6, most=24, priority=3),
+        Column("run", "RUN", width=12, least=10, most=32, priority=4),
         Column("user", "USER", width=10, least=6, priority=6),
         Column("power", "POWER", True, 7, 6, priority=7),
-        Column("temperature", "TEMP", True, 6, 5, priority=9),
-        Column("cost", "COSTS", True, 10, 8, priority=5),
+        Column("temperature", "TEMP", True, 6, 5, priority=10),
+        Column("cost", "COSTS", True, 9, 8, priority=5),
         Column("why", "WHY", width=24, least=10, most=70, priority=8),
     )
-    offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
-    shown_keys: ClassVar[tuple[str, ...]] = ("run stop",)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("H", "heat", HEAT)]
+    offers: ClassVar[frozenset[str]] = frozenset({"run", "marked", "gpu"})
+    shown_keys: ClassVar[tuple[str, ...]] = ("teardown", "gpu keep", "run stop")
     wants_gpus: ClassVar[bool] = True
+
+    def __init__(self, location: Location, query: Query) -> None:
+        super().__init__(location, query)
+        self._runs: dict[str, str] = {}
+        self._has_tiles: bool | None = None
+
+    def content(self) -> Iterable[Widget]:
+        """The lines, and the tiles that stand for them where there are too many."""
+        yield from super().content()
+        yield Tiles(TILE_CELLS, id="tiles")
+
+    @property
+    def shows_tiles(self) -> bool:
+        """True when tiles are wanted, or when there are more GPUs than lines and nobody has said what is wanted."""
+        report = self.console.gpus.report
+        gpus = len(report.rows) if report is not None else 0
+        if self._has_tiles is not None:
+            return self._has_tiles and gpus > 0
+        return gpus > max(1, self.size.height - FRAME_LINES)
+
+    def action_heat(self) -> None:
+        """Turn from lines to tiles, or back."""
+        key = self.cursor_name()
+        self._has_tiles = not self.shows_tiles
+        self._show_form()
+        self.query_one(Tiles).put_cursor(key)
+
+    def _show_form(self) -> None:
+        tiles, table = self.query_one(Tiles), self.table
+        has_moved = tiles.display != self.shows_tiles
+        tiles.display, table.display = self.shows_tiles, not self.shows_tiles
+        if has_moved and not self.query_one(Prompt).is_open:
+            self.focus_content()
+
+    def focus_content(self) -> None:
+        """The lines or the tiles take the keys."""
+        self.set_focus(self.query_one(Tiles) if self.shows_tiles else self.table)
+
+    def _cursor(self) -> str:
+        tiles = self.query_one(Tiles)
+        return (tiles.cursor_key if tiles.display else self.table.cursor_key) or ""
+
+    def cursor_name(self) -> str:
+        """The GPU or the process under the cursor."""
+        return self._cursor()
+
+    def on_mount(self) -> None:
+        """Begin with lines."""
+        self._show_form()
+
+    def on_resize(self) -> None:
+        """More GPUs than lines stand as tiles."""
+        self._show_form()
 
     def read(self) -> list[Row]:
         """The last look."""
         feed = self.console.gpus
         feed.start()
         report = feed.report
-        self._runs: dict[str, str] = {}
         if report is None:
             self.empty = feed.error or "Looking for GPUs ..."
             return []
@@ -81,7 +139,7 @@ class GpusScreen(ListScreen):
             memory = "?" if each.memory_mib.value is None else f"{each.memory_mib.value / 1024:.1f} GiB"
             whose = (each.run_id or "of no run", "value" if each.run_id else "warn")
             blank: Cell = ("", "value")
-            cells = ((name, "dim"), blank, (memory, "dim"), blank, whose, (each.user, "dim"))
+            cells = ((name, "dim"), blank, blank, (memory, "dim"), blank, whose, (each.user, "dim"))
             out.append(Row(key, (*cells, blank, blank, blank, blank), (("memory", each.memory_mib.value),), gpu.uuid))
         return out
 
@@ -91,9 +149,12 @@ class GpusScreen(ListScreen):
         drawn = "?" if use is None else f"{bar(use / 100, BAR_CELLS, is_ascii=self.console.look.is_ascii)} {use:3.0f}%"
         price = "" if row.price_microusd_per_h is None else per_hour(row.price_microusd_per_h)
         wasted = row.is_wasted and row.price_microusd_per_h
+        past = tuple(self.console.gpus.past.get(gpu.uuid, ()))
+        trend = gauge(past, TREND_CELLS, is_ascii=self.console.look.is_ascii)
         return (
-            (f"{gpu.index} {gpu.name}", "name"),
+            (f"{gpu.index} {short(gpu.name)}", "name"),
             (drawn, "accent"),
+            (trend, "accent"),
             (_memory(gpu), "value"),
             _state(row),
             (row.run_name or row.run_id or ("leased" if row.lease else ""), "value"),
@@ -103,6 +164,14 @@ class GpusScreen(ListScreen):
             (price, "warn" if wasted else "value"),
             (row.why, "dim"),
         )
+
+    def _show(self, rows: list[Row]) -> None:
+        if self.is_shown:
+            report = self.console.gpus.report
+            is_ascii = self.console.look.is_ascii
+            self.query_one(Tiles).show([tile(row, is_ascii) for row in report.rows] if report is not None else [])
+            self._show_form()
+        super()._show(rows)
 
     def show_title(self, right: Sequence[Span] = ()) -> None:
         """What is wasted, and whether these figures are of a live GPU."""
@@ -118,14 +187,43 @@ class GpusScreen(ListScreen):
         super().show_title([*words, *right])
 
     def filled(self, cursor: str) -> object:
-        """The run that holds the GPU, or that the process is of."""
-        run = self._runs.get(self.table.cursor_key or "", "")
-        return ((run,) if cursor == "marked" else run) if run else None
+        """The GPU, or the run that holds it, or that the process is of; a GPU itself can be torn down."""
+        key = self._cursor()
+        uuid = key.partition(" ")[0]
+        if cursor == "gpu":
+            return uuid or None
+        run = self._runs.get(key, "")
+        if cursor == "marked":
+            return (run,) if run else (uuid,) if uuid else None
+        return run or None
 
     def open(self, key: str) -> Location | None:
-        """The page of the run."""
+        """The page of the GPU, or of the run that a process is of."""
+        uuid, _, pid = key.partition(" ")
         run = self._runs.get(key, "")
-        return Location("run", run) if run else None
+        return Location("run", run) if pid and run else Location("gpu", uuid)
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("enter", "open"), *super().keys(), ("H", "tiles")]
+
+
+def short(name: str) -> str:
+    """A GPU's name without the maker's."""
+    return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+def tile(row: GpuRow, is_ascii: bool) -> Tile:
+    """A GPU in a few cells: its number, its load as a bar and a figure, and the first letter of what it does."""
+    gpu = row.reading
+    use = gpu.utilization_percent.value
+    token = "state.bad" if gpu.health is not GpuHealth.OK else "value"
+    letter = "!" if gpu.health is not GpuHealth.OK else " "
+    if row.idle_class is not None and gpu.health is GpuHealth.OK:
+        token, letter = TOKENS.get(row.idle_class, "value"), row.idle_class.value[0].upper()
+    drawn = " " * 4 if use is None else bar(use / 100, 4, is_ascii=is_ascii)
+    figure = "  ?" if use is None else f"{use:3.0f}"
+    return Tile(gpu.uuid, ((f"{gpu.index:>3} ", "dim"), (drawn, token), (f" {figure}% ", "value"), (letter, token)))
 
 
 def _state(row: GpuRow) -> Cell:

@@ -12,16 +12,21 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.cost import burn_now
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
 from mlconsole.actions.uptime import uptime
-from mlconsole.domain.gpu_rows import GpuReport
+from mlconsole.domain.gpu import Source
+from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 from mlconsole.domain.histories import MetricHistory
+from mlconsole.domain.idle import IdleClass
 from mlconsole.domain.query import Query, parse
 from mlconsole.domain.runs import Reach, Run
 from mlconsole.render import numbers
 from mlconsole.render.money_tables import per_hour
+from mlconsole.render.sanitise import clean
 from mlconsole.render.spark import bar, sparkline
 from mlconsole.render.states import mark_of
+from mlconsole.render.width import middle
+from mlconsole.tui.gpu_pages import TOKENS as CLASS_TOKENS
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.gpus import TOKENS as CLASS_TOKENS
+from mlconsole.tui.run_pages import main_metric
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.sources import points_of
 from mlconsole.tui.widgets.columns import Column
@@ -33,6 +38,9 @@ ENDED_SHOWN = 40
 SPARK_CELLS = 12
 BUDGET_CELLS = 8
 FULL = 100
+EACH_GPU = 8
+"""With more GPUs they are counted instead."""
+WORD_CELLS = 12
 TROUBLE_FOR = timedelta(days=1)
 
 
@@ -136,18 +144,35 @@ class OverviewScreen(ListScreen):
 
 
 def gpu_spans(report: GpuReport | None) -> list[Span]:
-    """Every GPU in a few cells, and what is wasted an hour; nothing where there is no GPU."""
+    """What GPUs waste an hour, then each of them in a few cells, or how many do what; nothing where there is none."""
     if report is None or not report.rows:
         return []
     spans: list[Span] = [("GPUs ", "label")]
-    for row in report.rows:
-        use = row.reading.utilization_percent.value
-        word = row.run_name or row.user or (row.idle_class.value if row.idle_class else "")
-        token = CLASS_TOKENS.get(row.idle_class, "value") if row.idle_class else "value"
-        figure = "?" if use is None else f"{use:.0f}%"
-        spans += [(f" {row.reading.index} ", "dim"), (f"{figure} ", token), (f"{word[:12]} ", "value")]
+    sources = {row.reading.source for row in report.rows} - {Source.NVML}
+    spans += [(f" {source.value}", "warn") for source in sorted(sources)]
     if wasted := wasted_microusd_per_h(report):
-        spans.append((f"  {per_hour(wasted)} wasted", "warn"))
+        spans.append((f" {per_hour(wasted)} wasted ", "warn"))
+    each = [span for row in report.rows for span in _gpu(row)]
+    return spans + (_tally(report) if len(report.rows) > EACH_GPU else each)
+
+
+def _gpu(row: GpuRow) -> list[Span]:
+    """Its number, its load or that it is held for nothing, and who holds it."""
+    use = row.reading.utilization_percent.value
+    token = CLASS_TOKENS.get(row.idle_class, "value") if row.idle_class else "value"
+    figure = "?" if use is None else f"{use:.0f}%"
+    if row.is_wasted and row.idle_class is not None:
+        figure = row.idle_class.value.upper()
+    word = f" {middle(clean(row.run_name or row.user), WORD_CELLS)}".rstrip()
+    return [(f" {row.reading.index} ", "dim"), (figure, token), (f"{word} ", "value")]
+
+
+def _tally(report: GpuReport) -> list[Span]:
+    """How many GPUs do what, those that are held for nothing first."""
+    spans: list[Span] = [(f" {len(report.rows)}:", "value")]
+    for idle_class in (IdleClass.ZOMBIE, IdleClass.HELD, IdleClass.STALLED, IdleClass.EMPTY, IdleClass.BUSY):
+        if count := sum(row.idle_class is idle_class for row in report.rows):
+            spans.append((f"  {count} {idle_class.value.upper()}", CLASS_TOKENS[idle_class]))
     return spans
 
 
@@ -167,19 +192,16 @@ def money_spans(ctx: Context) -> list[Span]:
     ]
     if burn.idle_microusd_per_h:
         spans.append((f"   {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
+    return spans + budget_spans(ctx, 1)
+
+
+def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False) -> list[Span]:
+    """The fullest budgets, each with a bar of what is spent and committed of it."""
     states = ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, uptime())
-    if states:
-        fullest = max(states, key=lambda state: state.percent)
-        drawn = bar(min(1.0, fullest.percent / 100), BUDGET_CELLS)
-        token = "state.bad" if fullest.level == FULL else "warn" if fullest.level else "value"
-        spans += [(f"   budget {fullest.budget.name} ", "label"), (f"{drawn} {fullest.percent:.0f}%", token)]
+    spans: list[Span] = []
+    for state in sorted(states, key=lambda each: -each.percent)[:most]:
+        drawn = bar(min(1.0, state.percent / 100), BUDGET_CELLS, is_ascii=is_ascii)
+        token = "state.bad" if state.level == FULL else "warn" if state.level else "value"
+        spans += [(f"   budget {state.budget.name} ", "label"), (f"{drawn} {state.percent:.0f}%", token)]
+        spans += [(" hard", "dim")] if state.budget.is_hard else []
     return spans
-
-
-def main_metric(run: Run) -> str | None:
-    """The metric that tells most: a validation loss, any loss, an accuracy, or the first there is."""
-    for words in (("val", "loss"), ("loss",), ("acc",)):
-        for key in run.metrics:
-            if all(word in key.lower() for word in words):
-                return key
-    return next(iter(run.metrics), None)

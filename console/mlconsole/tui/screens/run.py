@@ -12,25 +12,33 @@ from textual.widget import Widget
 
 from mlconsole.actions.run_logs import log_path
 from mlconsole.catalog import Catalog
+from mlconsole.catalog.gpu_rollups import GpuHistory
+from mlconsole.domain.gpu_history import PastGpu
 from mlconsole.domain.query import Query
 from mlconsole.domain.run_details import RunDetails
+from mlconsole.domain.runs import Run
 from mlconsole.errors import NotFound
+from mlconsole.render.curves import XAxis
 from mlconsole.render.states import mark_of
-from mlconsole.tui import run_pages
+from mlconsole.tui import gpu_charts, run_pages
 from mlconsole.tui.explorer import Explorer, View
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.base import PlaceScreen
 from mlconsole.tui.sources import points_of
-from mlconsole.tui.widgets.chart_sheet import Points
+from mlconsole.tui.widgets.chart_sheet import ChartData, Points, Series
 from mlconsole.tui.widgets.charts import Charts
 from mlconsole.tui.widgets.line import Line, Span
 from mlconsole.tui.widgets.log import LogView
 from mlconsole.tui.widgets.log_messages import CopyWanted
 from mlconsole.tui.widgets.page import Page
+from mlconsole.tui.widgets.sections import section_spans
 
-SECTIONS = ("charts", "params", "log", "environment", "code", "artifacts", "timeline", "lineage")
+SECTIONS = ("charts", "params", "log", "environment", "code", "artifacts", "timeline", "lineage", "gpus")
+WIDGETS = ("charts", "log", "gpus")
+"""Sections with a widget of their own; the others share a page."""
+SHORT = {"environment": "env", "artifacts": "files"}
+"""Shorter words for the tabs, where the line is too narrow for all of them in full."""
 DIFF_LIMIT = 1 << 20
-WIDE_TABS = 84
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,7 @@ class Seen:
     diff: str
     log: Path | None
     lineage: View | None
+    gpus: tuple[ChartData, ...] = ()
 
 
 class RunScreen(PlaceScreen):
@@ -57,6 +66,7 @@ class RunScreen(PlaceScreen):
         Binding("V", "edit", "open the log, or a copy of the page, in $EDITOR", show=False),
     ]
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
+    wants_gpus: ClassVar[bool] = True
     shown_keys: ClassVar[tuple[str, ...]] = ("run stop", "run relaunch", "run tag", "report")
 
     def __init__(self, location: Location, query: Query) -> None:
@@ -71,10 +81,12 @@ class RunScreen(PlaceScreen):
         yield Charts(id="charts")
         yield Page(id="page")
         yield LogView(id="log")
+        yield Charts(empty="No GPU of this run has a past: it leased none, or nobody was watching.", id="gpus")
 
     def on_mount(self) -> None:
         """Read the run."""
         self.query_one("#head").can_focus = False
+        self.query_one("#gpus", Charts).sheet.axis = XAxis.TIME
         self._show_section()
         self.look_again()
 
@@ -115,10 +127,12 @@ class RunScreen(PlaceScreen):
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
-        return [("1-8 tab", "section"), ("-", "back"), *super().keys()]
+        return [(f"1-{len(SECTIONS)} tab", "section"), ("-", "back"), *super().keys()]
 
     def look_again(self) -> None:
         """Read the run again."""
+        if self._section == "gpus":
+            self.console.gpus.start()
         self.console.reads.do(self._read, self._show)
 
     def _read(self) -> Seen:
@@ -126,8 +140,38 @@ class RunScreen(PlaceScreen):
         details = catalog.runs.details(self.location.target)
         run = details.run
         points = tuple(points for key in run.metrics if (points := points_of(catalog, run, key)).steps)
-        diff = _diff(catalog.run_directory(run.id), details)
-        return Seen(details, points, diff, log_path(self.console.ctx, run), _lineage(catalog, run.id))
+        return Seen(
+            details,
+            points,
+            _diff(catalog.run_directory(run.id), details),
+            log_path(self.console.ctx, run),
+            _lineage(catalog, run.id),
+            self._gpus(run, points),
+        )
+
+    def _gpus(self, run: Run, points: Sequence[Points]) -> tuple[ChartData, ...]:
+        """What its GPUs did, over its loss, from its start on."""
+        if self._section != "gpus" or run.started_at is None:
+            return ()
+        ctx = self.console.ctx
+        start_s, now_s = run.started_at.timestamp(), ctx.clock().timestamp()
+        over = gpu_charts.span(start_s, (run.ended_at or ctx.clock()).timestamp(), now_s)
+        past = GpuHistory(ctx.settings.home, read_only=True)
+        try:
+            found = gpu_charts.charts(past, self._its_gpus(past, run), over)
+        finally:
+            past.close()
+        main = run_pages.main_metric(run, [each.key for each in points])
+        loss = [ChartData(each.key, (Series(run.name, each, origin=start_s),)) for each in points if each.key == main]
+        return (*loss, *found) if found else ()
+
+    def _its_gpus(self, past: GpuHistory, run: Run) -> list[tuple[PastGpu, str]]:
+        """The GPUs that it leased, and those that it holds by the last look."""
+        uuids = [uuid for uuid, _, _ in self.console.ctx.catalog.leases.of_run(run.number) if uuid]
+        report = self.console.gpus.report
+        index = {row.reading.uuid: row.reading.index for row in report.rows} if report is not None else {}
+        uuids += [row.reading.uuid for row in report.rows if row.run_id == run.id] if report is not None else []
+        return [(gpu, f"GPU {index.get(gpu.uuid, gpu.uuid[:12])}") for gpu in past.gpus() if gpu.uuid in uuids]
 
     def _show(self, seen: Seen) -> None:
         if not self.is_shown:
@@ -140,6 +184,7 @@ class RunScreen(PlaceScreen):
         self.query_one("#head").styles.height = len(head)
         self.query_one("#charts", Charts).show(run.name, seen.metrics)
         self.query_one("#log", LogView).open(seen.log)
+        self.query_one("#gpus", Charts).show_charts(seen.gpus)
         self._show_page()
         self.show_title()
 
@@ -168,6 +213,8 @@ class RunScreen(PlaceScreen):
         self.location = replace(self.location, cursor=name)
         self._show_section()
         self._show_page()
+        if name == "gpus":
+            self.look_again()
 
     def action_next_section(self, step: int) -> None:
         """Show the section after or before."""
@@ -175,19 +222,22 @@ class RunScreen(PlaceScreen):
         self.action_section(SECTIONS[at])
 
     def _show_section(self) -> None:
-        spans: list[Span] = []
-        gap = "  " if self.app.size.width > WIDE_TABS else " "
-        for i, name in enumerate(SECTIONS, 1):
-            spans += [(f"{i} {name}", "cursor" if name == self._section else "dim"), (gap, "value")]
-        self.query_one("#tabs", Line).show(spans)
-        shown = self._section if self._section in ("charts", "log") else "page"
-        for name in ("charts", "log", "page"):
+        self._show_tabs()
+        shown = self._section if self._section in WIDGETS else "page"
+        for name in (*WIDGETS, "page"):
             self.query_one(f"#{name}").display = name == shown
         self.focus_content()
 
+    def _show_tabs(self) -> None:
+        self.query_one("#tabs", Line).show(section_spans(SECTIONS, self._section, self.size.width, SHORT))
+
+    def on_resize(self) -> None:
+        """Stand the tabs anew."""
+        self._show_tabs()
+
     def focus_content(self) -> None:
         """The section takes the keys."""
-        shown = self._section if self._section in ("charts", "log") else "page"
+        shown = self._section if self._section in WIDGETS else "page"
         self.set_focus(self.query_one(f"#{shown}"))
 
 

@@ -23,11 +23,16 @@ _CLOSEST = 1e-6  # The smallest part of the whole x that can be zoomed to.
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric of one run. ``epochs`` is the same run's ``epoch`` metric, where it has one."""
+    """One metric of one run.
+
+    ``epochs`` is the same run's ``epoch`` metric, where it has one. ``origin`` is where time is counted from, in
+    seconds since the epoch; the first point where it is not given.
+    """
 
     name: str
     points: Points
     epochs: Points | None = None
+    origin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +213,8 @@ class Sheet:
 def _made(series: Series, axis: XAxis) -> Curve:
     epochs = _as_history(series.epochs)
     if isinstance(series.points, MetricHistory):
-        return from_history(series.points, series.name, axis, epochs)
-    return from_buckets(series.points, series.name, axis, epochs)
+        return from_history(series.points, series.name, axis, epochs, series.origin)
+    return from_buckets(series.points, series.name, axis, epochs, series.origin)
 
 
 def _as_history(points: Points | None) -> MetricHistory | None:

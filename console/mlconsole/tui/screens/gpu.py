@@ -1,0 +1,188 @@
+"""One GPU: what it did, who holds it, and why it is taken for what it is taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from mlconsole.catalog.gpu_rollups import GpuHistory
+from mlconsole.domain.gpu import Source
+from mlconsole.domain.gpu_rows import GpuRow
+from mlconsole.domain.query import Query
+from mlconsole.render.curves import XAxis
+from mlconsole.tui import gpu_charts
+from mlconsole.tui.gpu_pages import TOKENS, Lines, evidence, figures, head_lines, holders
+from mlconsole.tui.places import Location
+from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.widgets.chart_sheet import ChartData
+from mlconsole.tui.widgets.charts import Charts
+from mlconsole.tui.widgets.line import Line, Span
+from mlconsole.tui.widgets.page import Page
+from mlconsole.tui.widgets.sections import section_spans
+
+SECTIONS = ("history", "holders", "evidence", "figures")
+SPANS_S = {"the last hour": 3600, "the last day": 86_400, "the last 30 days": 30 * 86_400}
+
+
+class GpuScreen(PlaceScreen):
+    """The page of one GPU; the digits and tab change its section, ``w`` the time that is drawn."""
+
+    CSS_PATH = "gpu.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(i), f"section('{name}')", name, show=False) for i, name in enumerate(SECTIONS, 1)),
+        Binding("tab", "next_section(1)", "next section", show=False),
+        Binding("shift+tab", "next_section(-1)", "section before", show=False),
+        Binding("escape", "app.go_back", "back", show=False),
+        Binding("w", "span", "an hour, a day or a month of its past", show=False),
+        Binding("u", "run", "the run that holds it", show=False),
+    ]
+    offers: ClassVar[frozenset[str]] = frozenset({"run", "marked", "gpu"})
+    shown_keys: ClassVar[tuple[str, ...]] = ("teardown", "gpu keep", "run stop")
+    wants_gpus: ClassVar[bool] = True
+
+    def __init__(self, location: Location, query: Query) -> None:
+        super().__init__(location, query)
+        self._section = location.cursor if location.cursor in SECTIONS else SECTIONS[0]
+        self._span = next(iter(SPANS_S))
+        self._row: GpuRow | None = None
+
+    def content(self) -> Iterable[Widget]:
+        """The head, the tabs, and one section."""
+        yield Page(id="head")
+        yield Line(id="tabs")
+        yield Charts(empty="Its past is kept while a console or mlconsole watch is open: nothing yet.", id="history")
+        yield Page(id="page")
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self.query_one("#head").can_focus = False
+        self.query_one("#history", Charts).sheet.axis = XAxis.TIME
+        self._show_section()
+        self.look_again()
+
+    def cursor_name(self) -> str:
+        """The section that is shown."""
+        return self._section
+
+    def filled(self, cursor: str) -> object:
+        """This GPU, or the run that holds it."""
+        row = self._row
+        if row is None:
+            return None
+        if cursor == "gpu":
+            return row.reading.uuid
+        if cursor == "marked":
+            return (row.run_id or row.reading.uuid,)
+        return row.run_id or None
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("1-4 tab", "section"), ("w", "hour / day / month"), ("u", "its run"), *super().keys()]
+
+    def look_again(self) -> None:
+        """Read its past again, and take the last look."""
+        self.console.gpus.start()
+        self.console.reads.do(self._read, self._show)
+
+    def _read(self) -> tuple[ChartData, ...]:
+        row = self.console.gpus.row(self.location.target)
+        if row is None:
+            return ()
+        ctx = self.console.ctx
+        now_s = ctx.clock().timestamp()
+        past = GpuHistory(ctx.settings.home, read_only=True)
+        try:
+            mine = [(gpu, gpu.name) for gpu in past.gpus() if _is_of(gpu.uuid, gpu.source, row)]
+            return gpu_charts.charts(past, mine, gpu_charts.span(now_s - SPANS_S[self._span], now_s, now_s))
+        finally:
+            past.close()
+
+    def _show(self, charts: tuple[ChartData, ...]) -> None:
+        if not self.is_shown:
+            return
+        self._row = row = self.console.gpus.row(self.location.target)
+        if row is not None:
+            self.console.names[self.location.target] = str(row.reading.index)
+        head = self._head(row)
+        self.query_one("#head", Page).show(head)
+        self.query_one("#head").styles.height = len(head)
+        self.query_one("#history", Charts).show_charts(charts)
+        self._show_page()
+        self.show_title()
+
+    def show_title(self, right: Sequence[Span] = ()) -> None:
+        """The title; at its right end what it does, and whether it is a live GPU."""
+        row = self._row
+        if row is not None:
+            if row.reading.source is not Source.NVML:
+                right = [*right, (f"{row.reading.source.value}: no live GPU  ", "warn")]
+            if row.idle_class is not None:
+                right = [*right, (row.idle_class.value.upper(), TOKENS.get(row.idle_class, "value"))]
+        super().show_title(right)
+
+    def _head(self, row: GpuRow | None) -> Lines:
+        if row is None:
+            report, feed = self.console.gpus.report, self.console.gpus
+            words = feed.error or ("Looking for GPUs ..." if report is None else report.snapshot.words)
+            if report is not None and report.rows:
+                words = f'No GPU "{self.location.target}" on {report.snapshot.host}. :gpus lists them.'
+            return [[(words, "dim")]]
+        is_ascii = self.console.look.is_ascii
+        past = tuple(self.console.gpus.past.get(row.reading.uuid, ()))
+        return head_lines(row, past, is_ascii=is_ascii, idle=self.console.ctx.settings.idle)
+
+    def _show_page(self) -> None:
+        page = self.query_one("#page", Page)
+        if self._row is not None and self._section != "history":
+            page.show({"holders": holders, "evidence": evidence, "figures": figures}[self._section](self._row))
+
+    def action_section(self, name: str) -> None:
+        """Show another section."""
+        self._section = name
+        self.location = replace(self.location, cursor=name)
+        self._show_section()
+        self._show_page()
+
+    def action_next_section(self, step: int) -> None:
+        """Show the section after or before."""
+        self.action_section(SECTIONS[(SECTIONS.index(self._section) + step) % len(SECTIONS)])
+
+    def action_span(self) -> None:
+        """Draw more of its past, or the last hour again."""
+        spans = list(SPANS_S)
+        self._span = spans[(spans.index(self._span) + 1) % len(spans)]
+        self._show_section()
+        self.look_again()
+
+    def action_run(self) -> None:
+        """Open the run that holds it."""
+        if self._row is not None and self._row.run_id:
+            self.console.go(Location("run", self._row.run_id))
+        else:
+            self.say("No run holds it.", "dim")
+
+    def _show_section(self) -> None:
+        self._show_tabs()
+        self.query_one("#history").display = self._section == "history"
+        self.query_one("#page").display = self._section != "history"
+        self.focus_content()
+
+    def _show_tabs(self) -> None:
+        note: Span = (f"   {self._span}", "dim") if self._section == "history" else ("", "dim")
+        self.query_one("#tabs", Line).show([*section_spans(SECTIONS, self._section, self.size.width), note])
+
+    def on_resize(self) -> None:
+        """Stand the tabs anew."""
+        self._show_tabs()
+
+    def focus_content(self) -> None:
+        """The section takes the keys."""
+        self.set_focus(self.query_one("#history" if self._section == "history" else "#page"))
+
+
+def _is_of(uuid: str, source: Source, row: GpuRow) -> bool:
+    return uuid == row.reading.uuid and source is row.reading.source
