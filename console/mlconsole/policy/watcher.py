@@ -24,6 +24,7 @@ from mlconsole.domain.watching import Watcher
 from mlconsole.policy import telling
 from mlconsole.policy.duties import Duties, Duty
 from mlconsole.policy.evaluation import evaluate, strike_clocks
+from mlconsole.policy.idling import Idling
 from mlconsole.policy.leadership import Leadership, this_process
 from mlconsole.policy.office import Office
 from mlconsole.policy.sources import budgets, environments, gpus, runs
@@ -96,12 +97,17 @@ class Term:
     def _look_at_gpus(self) -> None:
         """Look as long as there are GPUs to look at; a machine without any is asked again after a while."""
         looked_s = float("-inf")
+        idling = Idling(self.ctx, self.fence)
         for report in watch_gpus(self.ctx.beside(self.stopped), GPU_LOOK_S):
             if report.snapshot.state in NOTHING_TO_LOOK_AT:
                 return
             if time.monotonic() - looked_s >= LOOK_S and report.snapshot.state.has_readings:
                 looked_s = time.monotonic()
-                take_in(self.ctx, self.fence, gpus.PREFIXES, gpus.signals(report))
+                seen = gpus.signals(report)
+                if self.ctx.settings.idle == "off":
+                    seen = [signal for signal in seen if not signal.cause.startswith(gpus.IDLE_PREFIX)]
+                take_in(self.ctx, self.fence, gpus.PREFIXES, seen)
+                idling.take(report)
 
     def end(self) -> None:
         """Stop the duties."""

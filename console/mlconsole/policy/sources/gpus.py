@@ -7,7 +7,8 @@ from mlconsole.domain.gpu import GpuHealth, Source
 from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 from mlconsole.domain.idle import Step
 
-PREFIXES = ("gpu-idle:", "gpu-lost:", "gpu-hot:")
+IDLE_PREFIX = "gpu-idle:"
+PREFIXES = (IDLE_PREFIX, "gpu-lost:", "gpu-hot:")
 HOT_C, COOL_C = 90.0, 83.0
 HEAT = AlertRules(k=3, n=5, m=3, cool_down_s=300.0)
 IDLE = AlertRules(cool_down_s=60.0)
