@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from gpukit import GPUS, HOST, fill_gpus, fill_ledger
 from lineagekit import fill_past
 from robot import Robot
 
@@ -30,20 +30,13 @@ from mlconsole.domain.environments import Environment
 from mlconsole.domain.gates import gate_of
 from mlconsole.domain.releases import Member
 from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutState
-from mlconsole.domain.gpu import GpuReading
-from mlconsole.domain.gpu_history import Bucket, PastGpu, Stat
-from mlconsole.domain.prices import Rate, Tenure
-from mlconsole.domain.uptime import Uptime
 from mlconsole.plugin_api import Backend, Handle
-from mlconsole.telemetry.replay import Recording
-from mlconsole.telemetry.simulation import Simulation
 from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
 
 RUNS = 40
 BEGUN = datetime.fromtimestamp(START_US / 1e6, UTC)
 NOW = BEGUN + timedelta(minutes=RUNS, seconds=30)
-HOST, GPUS = "gpu-07", "gpus.jsonl"
 LIVE, BAD = 40, 33
 """Numbers of a running run and of a failed one."""
 TRACE = 'Traceback (most recent call last):\n  File "train.py", line 12, in <module>\nValueError: loss is nan\n'
@@ -55,10 +48,10 @@ def fixed_catalog(home: Path) -> None:
     catalog = Catalog(home)
     try:
         catalog.write(_fill_in)
-        catalog.write(_fill_ledger)
+        catalog.write(lambda db: fill_ledger(db, BEGUN, LIVE, BAD))
     finally:
         catalog.close()
-    _fill_gpus(home)
+    fill_gpus(home, NOW, LIVE, BAD)
 
 
 def _fill_in(db: Any) -> None:
@@ -149,45 +142,6 @@ def _moved(
             rollout = replace(rollout, state=step)
     answers = [["metric:acc>=0.9", "pass", "0.93 against 0.9"], ["http:/health", "pass", "it answered 200"]]
     db.execute("UPDATE rollout SET answers = ? WHERE n = ?", (json.dumps(answers), rollout.number))
-
-
-def _fill_ledger(db: Any) -> None:
-    """A machine of eight GPUs since the first run; three of them leased by the newest runs, one was by an older one."""
-    up = Uptime("boot", 10**13)
-    machine = ensure_machine(db, HOST, 8, START_US, up)
-    put_rate(db, machine, Rate(98_320_000, Tenure.OWNED, 8, "a list"), START_US)
-    for number, gpus, after in ((BAD, (6,), 33), (LIVE, (0, 1), 35), (LIVE - 1, (2,), 36)):
-        run_id, name, user = db.execute("SELECT id, name, user FROM run WHERE n = ?", (number,)).fetchone()
-        at = BEGUN + timedelta(minutes=after)
-        readings = [GpuReading(HOST, gpu, f"SIM-00000000-0000-0000-0000-{gpu:012d}", "H100", at) for gpu in gpus]
-        found = machine_of(db, HOST)
-        assert found is not None
-        insert_leases(db, found, Tenant(number, run_id, name, "vision", user or "ada"), readings, at)
-        db.execute("UPDATE run SET gpus = ? WHERE n = ?", (len(gpus), number))
-
-
-def _fill_gpus(home: Path) -> None:
-    """A recording of the simulated GPUs that stands still, and twenty minutes of their past."""
-    catalog = Catalog(home)
-    ids = [run.id for run in catalog.runs.load([LIVE, LIVE, LIVE - 1, LIVE - 2, BAD], metrics=())]
-    catalog.close()
-    live, second, third, ended = ids[0], *ids[-3:]
-    runs = [live, live, second, third, "", "", ended]
-    moments = [Simulation(HOST, runs, clock).latest() for clock in (lambda: 0.0, lambda: 1.0)]
-    with Recording(home / GPUS) as file:
-        file.add(replace(moments[0], number=1), NOW)
-        file.add(replace(moments[1], number=2), NOW + timedelta(days=1))
-    past = GpuHistory(home)
-    past.may_record()
-    ten_s = int(NOW.timestamp()) // 10 * 10
-    for step in range(120):
-        wave = 8 * math.sin(step / 9)
-        for gpu in moments[0].gpus[:2]:
-            stats = {"utilization_percent": Stat(10, 10 * (90 + wave), 85 + wave, 95 + wave / 2)}
-            stats["power_w"] = Stat(10, 10 * (600 + 9 * wave), 580 + 9 * wave, 640 + 9 * wave)
-            who = PastGpu(gpu.host, gpu.uuid, gpu.name, gpu.source)
-            past.record([Bucket(who, ten_s - 10 * (120 - step), 10, stats)])
-    past.close()
 
 
 @dataclass

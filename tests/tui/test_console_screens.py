@@ -13,7 +13,6 @@ from robot import Robot
 
 from mlconsole.actions import every
 from mlconsole.tui import places, session
-from mlconsole.tui.console import NOUNS_OF
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.help import NOISE, bound_keys
 from mlconsole.tui.widgets.prompt import Prompt
@@ -220,8 +219,8 @@ async def test_the_footer_names_keys_that_do_what_it_says(reading: Stage) -> Non
 
 
 async def test_every_action_with_a_key_has_it_on_the_screens(reading: Stage) -> None:
-    somewhere = reading.console().keyed_for(frozenset(NOUNS_OF))
-    assert {action.name for action in somewhere} == {action.name for action in every() if action.key}
+    keyed = {action.name for action in reading.console().every_keyed()}
+    assert keyed == {a.name for a in every() if a.key}
 
 
 async def test_the_palette_finds_actions_and_places_and_says_why_one_is_off(reading: Stage) -> None:

@@ -256,6 +256,10 @@ class Console(PaintedApp[None]):
         nouns = (noun for cursor, several in NOUNS_OF.items() if cursor in offers for noun in several)
         return (*self.keyed_actions, *(a for noun in nouns for a in actions.of_noun(noun) if a.key))
 
+    def every_keyed(self) -> tuple[Action[Any], ...]:
+        """Every action that has a key on any screen."""
+        return self.keyed_for(frozenset(NOUNS_OF))
+
     def actions_for(self, offers: frozenset[str]) -> list[Action[Any]]:
         """The actions with a key whose params the cursor of such a screen can fill in."""
         return [

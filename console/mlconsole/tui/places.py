@@ -168,6 +168,8 @@ PLACES: tuple[Place, ...] = (
     ),
 )
 HOME = "runs"
+ORDERS = ("sort:", "cols:")
+"""How a word begins that is never what a place is about."""
 
 
 @record
@@ -228,7 +230,7 @@ def locate(line: str, here: Location) -> tuple[Location, Query]:
             raise QueryError(f'No place "{head}".', _known(), text=line, start=line.find(head), end=shift - 1)
         return Location(known.name, here.target, line.strip()), parse(line)
     target = ""
-    if place.takes:
+    if place.takes and not (place.is_optional and rest.lstrip().startswith(ORDERS)):
         target, _, rest = rest.strip().partition(" ")
     if rest.strip() and not place.lists:
         raise QueryError(f'"{place.name}" takes no filter.', text=line, start=shift, end=len(line))

@@ -75,7 +75,7 @@ def _action_lines(screen: PlaceScreen) -> list[list[Span]]:
     """A line for every action that has a key, with the reason where it is off."""
     out: list[list[Span]] = []
     taken = screen.focused._bindings.key_to_bindings if screen.focused is not None else {}
-    for action in screen.console.keyed_for(screen.offers):
+    for action in screen.console.every_keyed():
         why = screen.console.acting.why_off(action)
         if not why and action.key in taken and action.key != "enter":
             why = f"{action.key} is taken here; ^p finds it"
