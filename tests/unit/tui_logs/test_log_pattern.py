@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from logkit import append, finished, lines
 
 from mlconsole.render.ansi import plain
+from mlconsole.tui.logs.anycase import places
 from mlconsole.tui.logs.file import LogFile
 from mlconsole.tui.logs.filtered import FilteredLines, hit_before, next_hit
 from mlconsole.tui.logs.index import LineIndex
@@ -128,6 +129,27 @@ def test_filtered_lines_read_the_same_upwards_and_downwards(tmp_path: Path, text
         up = found + up
     assert down == up
     assert [line.start for line in down] == wanted_starts(typed(wanted), data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(["z", "Z", "e", "E", "ze", "a", ".", "\n"]), max_size=60).map("".join),
+    st.sampled_from(["z", "ze", "ez", "zez", "zz", "e.z", "a"]),
+    st.integers(0, 20),
+    st.integers(0, 20),
+)
+def test_a_text_in_any_case_is_found_where_it_stands_unless_its_byte_is_frequent(
+    text: str, wanted: str, cut: int, short: int
+) -> None:
+    data, first = bytearray(text.encode()), min(cut, len(text))
+    last = max(first, len(data) - short)
+    rare = b"z" if "z" in wanted else b"a"
+    part = data.lower()[first:last]
+    found = places(data, wanted.encode(), rare, first, last)
+    if found is None:
+        assert part.count(rare) > 16
+    else:
+        assert found == [first + at for at in range(len(part)) if part.startswith(wanted.encode(), at)]
 
 
 def test_a_line_longer_than_many_blocks_is_found_once(tmp_path: Path) -> None:

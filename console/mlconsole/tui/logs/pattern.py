@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from mlconsole.tui.logs.anycase import places
 from mlconsole.tui.logs.memory import holds
 
 _SEQUENCE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)")
@@ -44,11 +45,20 @@ class Pattern:
         last = len(data) if last is None else last
         if _is_bare(data, first, last) and (self.is_exact or self._is_ascii):
             likely = [n for n, rare in self._rare if any(data.find(byte, first, last) >= 0 for byte in rare)]
-            return list(self._found(data if self.is_exact else data.lower(), first, last, likely)) if likely else []
+            return self._starts_bare(data, first, last, likely) if likely else []
         lines = bytes(data[first:last])
         plain = bytearray(self._in_case(_bare(lines)))
         found = self._found(plain, 0, len(plain), self.needles)
         return [first + start for start in _same_lines(plain, lines, found)]
+
+    def _starts_bare(self, data: bytearray, first: int, last: int, likely: Sequence[bytes]) -> list[int]:
+        if self.is_exact:
+            return list(self._found(data, first, last, likely))
+        if len(likely) == 1 and self.confirm is None:
+            found = places(data, likely[0], _rarest(likely[0]), first, last)
+            if found is not None:
+                return sorted({max(first, data.rfind(b"\n", first, at) + 1) for at in found})
+        return list(self._found(data.lower(), first, last, likely))
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """What to highlight in a line on the screen."""
@@ -68,7 +78,7 @@ class Pattern:
     @cached_property
     def _rare(self) -> tuple[tuple[bytes, frozenset[bytes]], ...]:
         """Each needle and the byte of it that is rarest in logs, in the cases it may have: the quickest to miss."""
-        rarest = [bytes([max(needle, key=_rarity)]) for needle in self.needles]
+        rarest = [_rarest(needle) for needle in self.needles]
         cases = [frozenset((byte,) if self.is_exact else (byte, byte.upper())) for byte in rarest]
         return tuple(zip(self.needles, cases, strict=True))
 
@@ -122,6 +132,10 @@ ERRORS = Pattern(
     re.compile(_ERROR),
 )  # fmt: skip
 """Lines that tell of a failure, as Python, CUDA, C++ and shells write them, and losses that are no numbers."""
+
+
+def _rarest(needle: bytes) -> bytes:
+    return bytes([max(needle, key=_rarity)])
 
 
 def _rarity(byte: int) -> int:
