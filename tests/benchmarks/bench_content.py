@@ -118,15 +118,13 @@ def lineage(folder: Path, artifacts: int) -> None:
 def walk(catalog: Catalog, what: str, numbers: list[int], way: Way) -> None:
     """Print the times of closures from these nodes."""
     starts = [Node(number, "", "", "", from_us(0)) for number in numbers]
-    sizes, took = [], []
-    for start in starts:
-        began = time.perf_counter()
-        found = catalog.lineage.closure(start, way)
-        took.append((time.perf_counter() - began) * 1e3)
-        sizes.append(len(found.nodes))
-    took.sort()
-    print(f"{what:22} {statistics.median(sizes):7,.0f} nodes   median {statistics.median(took):8.2f} ms"
-          f"   95th {took[int(len(took) * 0.95)]:8.2f} ms")  # fmt: skip
+    sizes: list[int] = []
+    took = [timed(lambda start=start: sizes.append(len(catalog.lineage.closure(start, way).nodes))) for start in starts]
+    print(f"{what:22} {statistics.median(sizes):7,.0f} nodes   median / 95th", end="")
+    for clock, seconds in zip(("wall", "processor"), zip(*took, strict=True), strict=True):
+        middle, late = statistics.median(seconds) * 1e3, sorted(seconds)[int(len(seconds) * 0.95)] * 1e3
+        print(f"   {clock} {middle:.2f} / {late:.2f} ms", end="")
+    print()
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from catalogkit import DEAD_PID, NOW, WrittenLog
 from mlconsole.catalog import Catalog
 from mlconsole.catalog.intake import take_in
-from mlconsole.catalog.logs import PIECE_BYTES, read_pieces
+from mlconsole.catalog.logs import PIECE_BYTES, Offset, read_pieces
 from mlconsole.catalog.markers import read_markers
 from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.runs import Outcome, Run, State
@@ -63,7 +63,7 @@ def test_reading_again_adds_nothing(catalog: Catalog) -> None:
 def test_what_two_processes_have_read_of_one_log_is_taken_in_once(catalog: Catalog) -> None:
     log = WrittenLog(catalog.home, "aaa").begin().rows({"loss": [1.0, 2.0]}).end()
     (marker,) = read_markers(log.marker.parent)
-    mine, theirs = ([*read_pieces(catalog.store, catalog.home / "runs", marker, None)] for _ in range(2))
+    mine, theirs = ([*read_pieces(catalog.home / "runs", marker, Offset(), None)] for _ in range(2))
     assert take_in(catalog.store, mine, NOW) == [(True, True)]
     assert take_in(catalog.store, theirs, NOW) == [(False, False)]
     assert values_of(catalog, "aaa", "loss") == [1.0, 2.0]

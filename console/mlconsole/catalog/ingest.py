@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlconsole.catalog.markers import Liveness, Marker
 
 BATCH_BYTES = 8 << 20
+AT_ONCE = 500
 
 
 class Ingest:
@@ -67,8 +68,8 @@ class Ingest:
     def _ingest(self, markers: list[Marker], now: datetime) -> int:
         total = pending = 0
         pieces: list[Piece] = []
-        for marker in markers:
-            for piece in self._pieces(marker):
+        for start in range(0, len(markers), AT_ONCE):
+            for piece in self._pieces(markers[start : start + AT_ONCE]):
                 pieces.append(piece)
                 pending += piece.batch.consumed
                 if pending >= BATCH_BYTES:
@@ -76,21 +77,34 @@ class Ingest:
                     pending, pieces = 0, []
         return total + self._commit(pieces, now)
 
-    def _pieces(self, marker: Marker) -> Iterator[Piece]:
+    def _pieces(self, markers: list[Marker]) -> Iterator[Piece]:
+        """What is new in the logs of some markers, of which is asked in one go how far the catalog has them."""
+        due = [(marker, gone) for marker in markers for gone, is_due in [self._look(marker)] if is_due]
+        if not due:
+            return
+        from mlconsole.catalog.logs import Offset, offsets, read_pieces  # 8 ms with what decodes logs
+
+        had = offsets(self._store, [marker for marker, _ in due])
+        for marker, gone in due:
+            try:
+                yield from read_pieces(self._runs, marker, had.get((marker.run, marker.writer), Offset()), gone)
+            except OSError:
+                # It cannot be read just now; the marker stays for the next time.
+                continue
+
+    def _look(self, marker: Marker) -> tuple[str | None, bool]:
+        """Why a log's writer is gone, if it is, and whether there may be something new in the log."""
         # Whether the writer is gone is looked up first: what it wrote before is then all there is.
         gone = self._why_gone(marker)
         try:
             size = os.stat(f"{self._runs}/{marker.run}/log/{marker.writer}").st_size
-            if gone is not None or self._sizes.get(marker.path) != size:
-                from mlconsole.catalog.logs import read_pieces  # 8 ms with what decodes logs
-
-                yield from read_pieces(self._store, self._runs, marker, gone)
+            return gone, gone is not None or self._sizes.get(marker.path) != size
         except FileNotFoundError:
             if gone is not None:
                 marker.path.unlink(missing_ok=True)
         except OSError:
-            # It cannot be read just now; the marker stays for the next time.
-            return
+            pass  # It cannot be read just now; the marker stays for the next time.
+        return gone, False
 
     def _why_gone(self, marker: Marker) -> str | None:
         from mlconsole.catalog.markers import NO_MARKER, Liveness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ from mlconsole.catalog.store import Store
 from mlconsole.recorder.format import SUFFIX, Batch, Reader
 
 PIECE_BYTES = 4 << 20
-SELECT_OFFSET = """
-SELECT writer.offset, writer.schemas
-FROM writer JOIN run ON run.n = writer.run
-WHERE run.id = :run AND writer.name = :name
+SELECT_READ = """
+SELECT run.id, writer.name, writer.offset, writer.schemas
+FROM json_each(:runs) AS wanted
+CROSS JOIN run ON run.id = wanted.value
+CROSS JOIN writer ON writer.run = run.n
 """
 SELECT_OFFSETS = "SELECT run.id, writer.name, writer.offset FROM writer JOIN run ON run.n = writer.run"
 
@@ -46,22 +47,34 @@ class Piece(NamedTuple):
         return self.before + self.batch.consumed
 
 
-def read_pieces(store: Store, runs: Path, marker: Marker, gone: str | None) -> Iterator[Piece]:
+class Offset(NamedTuple):
+    """How far the catalog has a log, and the keys of its schemas as far as there, in JSON."""
+
+    at: int = 0
+    schemas: str = "{}"
+
+
+def offsets(store: Store, markers: Iterable[Marker]) -> dict[tuple[str, str], Offset]:
+    """How far the catalog has the logs of these runs, by run and name of the log."""
+    rows = store.read(SELECT_READ, {"runs": json.dumps(list({marker.run for marker in markers}))})
+    return {(run, name): Offset(at, schemas) for run, name, at, schemas in rows}
+
+
+def read_pieces(runs: Path, marker: Marker, had: Offset, gone: str | None) -> Iterator[Piece]:
     """The pieces of a log that the catalog does not have yet; at least one, unless the log is unreadable.
 
     Raises:
         OSError: the log is gone or may not be read.
     """
-    rows = store.read(SELECT_OFFSET, {"run": marker.run, "name": marker.writer})
-    offset, schemas = (rows[0][0], rows[0][1]) if rows else (0, "{}")
-    reader = Reader({int(number): keys for number, keys in json.loads(schemas).items()})
-    with open(f"{runs}/{marker.run}/log/{marker.writer}", "rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
+    offset = had.at
+    reader = Reader({int(number): keys for number, keys in json.loads(had.schemas).items()})
+    file = os.open(f"{runs}/{marker.run}/log/{marker.writer}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(file)
         # A byte more than there is tells the end; memory for a whole piece would cost more than reading a short log.
         wanted = piece = min(PIECE_BYTES, max(0, status.st_size - offset) + 1)
         while True:
-            file.seek(offset)
-            data = file.read(wanted)
+            data = os.pread(file, wanted, offset)
             at_end = len(data) < wanted
             batch = reader.read(data, offset, final=gone is not None and at_end)
             if batch.consumed == 0 and not at_end:
@@ -81,6 +94,8 @@ def read_pieces(store: Store, runs: Path, marker: Marker, gone: str | None) -> I
                 return
             wanted = piece
             offset += batch.consumed
+    finally:
+        os.close(file)
 
 
 def unmarked(store: Store, logs: Sequence[Log], marked: set[tuple[str, str]]) -> list[Marker]:
