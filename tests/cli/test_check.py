@@ -139,17 +139,19 @@ def test_a_mistake_in_expectations_is_one_line_that_says_where(cli: Program, dat
     assert (done.code, done.err.count("\n")) == (2, 1) and where in done.err
 
 
-def test_a_failed_check_is_an_event_where_there_is_a_catalog(cli: Program, data: Path) -> None:
+def test_a_failed_check_and_the_next_that_passes_are_events_where_there_is_a_catalog(cli: Program, data: Path) -> None:
     cli.json("dataset", "add", "good.csv", "--name", "people")
     (data / "strict.toml").write_text("[table]\nmin_rows = 1000\n")
 
     done = cli("dataset", "check", "people", "--expect", "strict.toml")
+    assert [cli("dataset", "check", "people").code for _ in range(2)] == [0, 0]
 
     from mlconsole.catalog import Catalog
 
     catalog = Catalog(cli.home, read_only=True)
     try:
-        rows = catalog.store.read("SELECT subject, data FROM event WHERE kind = 'check.failed'")
+        rows = catalog.store.read("SELECT kind, subject, data FROM event WHERE kind LIKE 'check.%' ORDER BY n")
     finally:
         catalog.close()
-    assert done.code == 6 and len(rows) == 1 and "1,000" in rows[0][1]
+    assert done.code == 6 and "1,000" in rows[0][2]
+    assert [kind for kind, _, _ in rows] == ["check.failed", "check.passed"], "it is told once that all is well again"

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
+from mlconsole.actions.incident import incident
 from mlconsole.catalog.alerts import SHOWN, answer
-from mlconsole.domain.alerts import Alert, AlertState, AlertStep, Incident, Moment
+from mlconsole.domain.alerts import Alert, AlertState, AlertStep, Incident
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Listing
 from mlconsole.domain.times import parse_duration
@@ -42,21 +43,6 @@ class ShowParams:
 def show(ctx: Context, params: ShowParams) -> Incident:
     """One alert with its timeline."""
     return incident(ctx, ctx.catalog.alerts.get(params.alert))
-
-
-def incident(ctx: Context, alert: Alert) -> Incident:
-    """An alert with what happened about it: its changes, and the events of what it is about."""
-    moments = [
-        Moment(change.at, f"alert {change.state}", change.who, change.why)
-        for change in ctx.catalog.alerts.changes(alert.number)
-    ]
-    end = (alert.resolved_at or ctx.clock()) + timedelta(hours=1)
-    begin = (alert.opened_at or alert.changed_at) - timedelta(hours=1)
-    for event in ctx.catalog.events.about(alert.subject):
-        if begin <= event.at <= end and not event.kind.startswith("alert."):
-            told = event.data.get("reason") or event.data.get("title") or ""
-            moments.append(Moment(event.at, event.kind, "", str(told)))
-    return Incident(alert, tuple(sorted(moments, key=lambda each: each.at)))
 
 
 @dataclass(frozen=True, slots=True)

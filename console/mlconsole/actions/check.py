@@ -42,8 +42,7 @@ def check_data(ctx: Context, params: CheckParams) -> CheckReport:
     report = report_of(table, expected, ctx.clock().timestamp())
     if params.infer:
         _infer(ctx, params.infer, table)
-    if report.failed:
-        _tell(ctx, report, digest)
+    _tell(ctx, report, digest)
     return report
 
 
@@ -78,15 +77,26 @@ def _tell(ctx: Context, report: CheckReport, digest: str) -> None:
         return
     from mlconsole.catalog.event_stream import emit
 
+    subject = f"check:{report.source}"
     failures = [finding for finding in report.findings if finding.level == "failure"]
-    first = f"{failures[0].column}: {failures[0].message}".removeprefix(": ")
+    if not failures and not _had_failed(ctx, subject):
+        return
     path = report.source if digest else os.path.abspath(report.source)
-    data = {"dataset": digest and report.source, "path": path, "failed": len(failures), "first": first}
+    data: dict[str, object] = {"dataset": digest and report.source, "path": path}
+    if failures:
+        first = f"{failures[0].column}: {failures[0].message}".removeprefix(": ")
+        data |= {"failed": len(failures), "first": first}
 
     def tell(db: Connection) -> None:
-        emit(db, "check.failed", f"check:{report.source}", data, ctx.clock())
+        emit(db, "check.failed" if failures else "check.passed", subject, data, ctx.clock())
 
     ctx.write(tell)
+
+
+def _had_failed(ctx: Context, subject: str) -> bool:
+    """True when the last check that was told of found something: what is well now is told once."""
+    told = [event.kind for event in ctx.catalog.events.about(subject)]
+    return told[-1:] == ["check.failed"]
 
 
 CHECK = Action(

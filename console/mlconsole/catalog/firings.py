@@ -23,7 +23,8 @@ T = TypeVar("T")
 LIVE = "('submitting', 'queued', 'starting', 'running', 'stopping')"
 COLUMNS = """firing.n, policy.name, firing.key, firing.event, firing.at_us, firing.state, firing.why, firing.action,
        firing.given, firing.chain, firing.tries, firing.begun, firing.run_id, firing.cost_microusd, firing.started_us,
-       firing.ended_us, firing.who"""
+       firing.ended_us, firing.who,
+       (SELECT kind || ' ' || subject FROM event WHERE event.n = firing.event)"""
 FROM = "FROM firing JOIN policy ON policy.n = firing.policy"
 INSERT = """
 INSERT OR IGNORE INTO firing (policy, key, event, at_us, boot_id, awake_us, state, why, action, given, chain, ended_us)
@@ -48,6 +49,8 @@ SELECT_SINCE = f"SELECT {COLUMNS} {FROM} WHERE firing.at_us >= :since ORDER BY f
 SELECT_BY_EVENTS = f"""
 SELECT {COLUMNS} {FROM} WHERE firing.event IN (SELECT value FROM json_each(:events)) ORDER BY firing.n
 """
+SELECT_CAUSED = "SELECT what FROM caused WHERE firing = :n"
+COUNT_PROPOSED = "SELECT count(*) FROM firing WHERE state = 'proposed'"
 SELECT_HOLDERS = (
     f"SELECT {COLUMNS}, firing.fence, firing.holder {FROM} WHERE firing.state = 'started' ORDER BY firing.n"
 )
@@ -241,15 +244,23 @@ class Firings:
         """The firings that these events set off, the oldest first."""
         return [_firing(row) for row in self._store.read(SELECT_BY_EVENTS, {"events": json.dumps(events)})]
 
+    def caused(self, number: int) -> list[str]:
+        """What a firing's own changes brought about: ``event:NUMBER`` and ``run:ID``."""
+        return [str(what) for (what,) in self._store.read(SELECT_CAUSED, {"n": number})]
+
+    def proposed(self) -> int:
+        """How many wait for a person."""
+        return int(self._store.read(COUNT_PROPOSED)[0][0])
+
     def begun(self) -> list[tuple[Firing, int | None, str]]:
         """Those that somebody carries out, with the fence and the holder."""
-        return [(_firing(row[:17]), row[17], str(row[18])) for row in self._store.read(SELECT_HOLDERS)]
+        return [(_firing(row[:18]), row[18], str(row[19])) for row in self._store.read(SELECT_HOLDERS)]
 
 
 def _firing(row: Row) -> Firing:
-    n, policy, key, event, at, state, why, action, given, chain, tries, begun, run_id, cost, started, ended, who = row
+    n, policy, key, event, at, state, why, action, given, chain, tries, begun, run_id, cost, *times, who, told = row
     return Firing(
         n, str(policy), str(key), event, moment(at) or EPOCH, FiringState(state), str(why), str(action),
-        json_mapping(given), tuple(json_of(chain)), tries, bool(begun), str(run_id), cost, moment(started),
-        moment(ended), str(who),
+        json_mapping(given), tuple(json_of(chain)), tries, bool(begun), str(run_id), cost, moment(times[0]),
+        moment(times[1]), str(who), str(told or ""),
     )  # fmt: skip

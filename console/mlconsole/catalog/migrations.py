@@ -278,6 +278,10 @@ def _queue(db: Database) -> None:
     _script(db, QUEUE)
 
 
+def _causes(db: Database) -> None:
+    _script(db, "CREATE INDEX caused_firing ON caused(firing);\n")
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -292,6 +296,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _live_lineage,
     _withdrawals,
     _queue,
+    _causes,
 )
 VERSION = len(MIGRATIONS)
 

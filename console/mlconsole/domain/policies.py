@@ -236,6 +236,7 @@ class Firing:
         started_at: when it was begun.
         ended_at: when it was over.
         who: who decided, where a person did.
+        told: the event's kind and subject, in words.
     """
 
     number: int
@@ -255,6 +256,12 @@ class Firing:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     who: str = ""
+    told: str = ""
+
+    @property
+    def because(self) -> str:
+        """What set it off, in words: the event, or the time at which its own clock struck."""
+        return self.key if self.key.startswith("cron:") or not self.told else self.told
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ def plan_accept(ctx: Context, params: FiringParams) -> Plan:
     action = actions.named(firing.do)
     found = plan_action(ctx, action, params_of(action, firing.given))
     command = f"mlconsole policy accept {params.firing}"
-    first = Step(f'the policy "{policy.name}" proposes: {firing.do}', firing.key)
+    first = Step(f'the policy "{policy.name}" proposes: {firing.do}', firing.because)
     return Plan(
         "policy accept", Effect.WRITE, (first, *found.steps), found.cost_microusd, found.irreversible, command=command
     )
@@ -227,7 +227,7 @@ def accept(ctx: Context, params: FiringParams) -> Firing:
 def plan_decline(ctx: Context, params: FiringParams) -> Plan:
     """What would be left undone."""
     firing, _ = _proposed(ctx, params.firing)
-    step = Step(f'do not {firing.do}, as the policy "{firing.policy}" proposes', firing.key)
+    step = Step(f'do not {firing.do}, as the policy "{firing.policy}" proposes', firing.because)
     return Plan("policy decline", Effect.WRITE, (step,), command=f"mlconsole policy decline {params.firing}")
 
 
@@ -257,7 +257,7 @@ ACCEPT = Action(
     accept,
     plan_accept,
     target=lambda p: p.firing,
-    key="Y",
+    key="d",
 )
 DECLINE = Action(
     "policy decline",
@@ -267,5 +267,5 @@ DECLINE = Action(
     decline,
     plan_decline,
     target=lambda p: p.firing,
-    key="N",
+    key="n",
 )

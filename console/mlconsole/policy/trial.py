@@ -51,7 +51,17 @@ def _of(policy: Policy, events: Sequence[Event]) -> Iterator[Firing]:
         key = f"cron:{iso(event.at)}" if is_cron else f"event:{event.number}"
         number = event.number or None
         yield Firing(
-            0, policy.name, key, number, event.at, decision.state, decision.why, policy.do, given, (policy.name,)
+            0,
+            policy.name,
+            key,
+            number,
+            event.at,
+            decision.state,
+            decision.why,
+            policy.do,
+            given,
+            (policy.name,),
+            told=f"{event.kind} {event.subject}",
         )
 
 

@@ -76,6 +76,7 @@ def _firing(firing: Firing) -> Document:
         "at": iso(firing.at),
         "event": firing.event,
         "key": firing.key,
+        "because": firing.because,
         "action": firing.do,
         "params": dict(firing.given),
         "chain": list(firing.chain),

@@ -124,7 +124,7 @@ def firing_words(firing: Firing) -> str:
 
 def _firings(firings: Sequence[Firing]) -> list[str]:
     rows = [
-        (str(f.number or ""), f"{f.at:%Y-%m-%d %H:%M:%S}", f.policy, firing_words(f), f.do, f.key, f.why)
+        (str(f.number or ""), f"{f.at:%Y-%m-%d %H:%M:%S}", f.policy, firing_words(f), f.do, f.because, f.why)
         for f in firings
     ]
     return table(("#", "AT", "POLICY", "STATE", "ACTION", "BECAUSE OF", "WHY"), rows, {0})

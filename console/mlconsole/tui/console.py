@@ -241,8 +241,13 @@ class Console(PaintedApp[None]):
         settings = self.ctx.settings
         mode: Span = ("  READ-ONLY", "warn") if settings.read_only else ("  rw", "dim")
         head: list[Span] = [("mlconsole", "accent"), (f"  {settings.user}@{settings.host}  ", "value")]
-        right = [(end(clean(text), max(24, width // 2)), token) for text, token in self.freshness.spans()]
-        room = width - 2 - sum(cell_width(clean(text)) for text, _ in [*head, mode, *right])
+        most = width - 2 - sum(cell_width(clean(text)) for text, _ in [*head, mode])
+        for is_short in (False, True):
+            told = self.freshness.spans(is_short=is_short)
+            right = [(end(clean(text), max(24, width // 2)), token) for text, token in told]
+            room = most - sum(cell_width(clean(text)) for text, _ in right)
+            if room >= 0:
+                break
         path = middle(clean(str(settings.home)), room) if room >= LEAST_PATH else ""
         return [*head, (path, "dim"), mode], right
 

@@ -50,6 +50,7 @@ class Freshness:
         self._version: int | None = None
         self._watcher: Span | None = None
         self._firing = 0
+        self._proposed = 0
         self._watching = Watching(ctx, self._told)
 
     def start(self) -> None:
@@ -90,8 +91,10 @@ class Freshness:
         if not changed and version == self._version:
             return False  # Counting a million runs again would cost a fiftieth of a core.
         self._version = version
-        firing, self._firing = self._firing, sum(self._ctx.catalog.alerts.counts().values())
-        return self._count() or changed or firing != self._firing
+        before = (self._firing, self._proposed)
+        self._firing = sum(self._ctx.catalog.alerts.counts().values())
+        self._proposed = self._ctx.catalog.firings.proposed()
+        return self._count() or changed or before != (self._firing, self._proposed)
 
     def _count(self) -> bool:
         counts = self._ctx.catalog.runs.counts()
@@ -108,8 +111,12 @@ class Freshness:
         """How many runs have not ended."""
         return sum(self._counts.get(word, 0) for word in LIVE)
 
-    def spans(self) -> list[Span]:
-        """What the status line says: what could not be seen, how much is live, what failed."""
+    def spans(self, *, is_short: bool = False) -> list[Span]:
+        """What the status line says: what could not be seen, what fires, who watches, how much is live, what failed.
+
+        Args:
+            is_short: of what is counted only glyph and figure; for narrow screens.
+        """
         out: list[Span] = []
         for name, seen in self._seen_at.items():
             age = time.monotonic() - seen
@@ -119,10 +126,12 @@ class Freshness:
                 out.append((f"{name}: last seen {int(age)}s ago  ", "warn"))
         if self._firing:
             out.append((f"▲ {self._firing} firing  ", "state.bad"))
+        if self._proposed:
+            out.append((f"? {self._proposed}{'' if is_short else ' to decide'}  ", "warn"))
         if self._watcher is not None:
             out.append(self._watcher)
         live = self.live
         bad = sum(self._counts.get(word, 0) for word in BAD)
-        out.append((f"● {live} running", "state.running" if live else "dim"))
-        out.append((f"  ✖ {bad} failed", "state.bad" if bad else "dim"))
+        out.append((f"● {live}{'' if is_short else ' running'}", "state.running" if live else "dim"))
+        out.append((f"  ✖ {bad}{'' if is_short else ' failed'}", "state.bad" if bad else "dim"))
         return out

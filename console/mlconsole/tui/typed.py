@@ -114,10 +114,12 @@ def command_of(location: Location) -> str:
         return shlex.join(["mlconsole", "run", "show", location.target])
     if location.place == "environment":
         return shlex.join(["mlconsole", "env", "show", location.target])
+    if location.place in ("alert", "policy"):
+        return shlex.join(["mlconsole", location.place, "show", location.target])
     if location.place == "compare":
         return shlex.join(["mlconsole", "run", "compare", *location.target.split(",")])
     lists = {"experiments": "experiment list", "jobs": "backend list", "audit": "audit list"}
-    lists |= {"environments": "env list"}
+    lists |= {"environments": "env list", "alerts": "alert list", "policies": "policy history"}
     return f"mlconsole {lists[location.place]}" if location.place in lists and not location.line else ""
 
 

@@ -37,6 +37,7 @@ LIVE_SHOWN = 40
 ENDED_SHOWN = 40
 SPARK_CELLS = 12
 BUDGET_CELLS = 8
+ALERTS_READ = 500
 FULL = 100
 EACH_GPU = 8
 """With more GPUs they are counted instead."""
@@ -66,9 +67,11 @@ class OverviewScreen(ListScreen):
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
         self._money: list[Span] = []
+        self._alerts: list[Span] = []
 
     def content(self) -> Iterable[Widget]:
-        """The GPUs and the money, where there are any, over the runs."""
+        """What fires, the GPUs and the money, where there are any, over the runs."""
+        yield Line(id="alerts")
         yield Line(id="gpus")
         yield Line(id="money")
         yield from super().content()
@@ -76,7 +79,8 @@ class OverviewScreen(ListScreen):
     def show_title(self, right: Sequence[Span] = ()) -> None:
         """The title, and what stands over the runs."""
         super().show_title(right)
-        for name, spans in (("gpus", gpu_spans(self.console.gpus.report)), ("money", self._money)):
+        gpus = gpu_spans(self.console.gpus.report)
+        for name, spans in (("alerts", self._alerts), ("gpus", gpus), ("money", self._money)):
             line = self.query_one(f"#{name}", Line)
             line.display = bool(spans)
             line.show(spans)
@@ -85,6 +89,7 @@ class OverviewScreen(ListScreen):
         """The rows that matter, in the order in which they do."""
         self.console.gpus.start()
         self._money = money_spans(self.console.ctx)
+        self._alerts = alert_spans(self.console.ctx)
         catalog = self.console.ctx.catalog
         now = self.console.ctx.clock()
         live = catalog.runs.load(catalog.runs.live()[-LIVE_SHOWN:])
@@ -141,6 +146,23 @@ class OverviewScreen(ListScreen):
         if cursor == "marked":
             return tuple(self.console.marks) or ((key,) if key else None)
         return key or None
+
+
+def alert_spans(ctx: Context) -> list[Span]:
+    """The worst of what fires, how much more does, and what waits for a person; nothing while nothing does."""
+    from mlconsole.domain.alerts import AlertState  # 5 ms, in the reading thread
+
+    found = ctx.catalog.alerts.listed((AlertState.FIRING,), ALERTS_READ)
+    spans: list[Span] = []
+    if found:
+        worst = max(found, key=lambda alert: (alert.severity.rank, alert.number))
+        token = "state.bad" if worst.severity.value == "critical" else "warn"
+        spans = [(f"▲ {worst.title}", token), (f"  {numbers.ago(worst.opened_at, ctx.clock())}", "dim")]
+        spans += [(f"  and {len(found) - 1} more", "warn")] if len(found) > 1 else []
+        spans += [("  :alerts", "accent")]
+    if proposed := ctx.catalog.firings.proposed():
+        spans += [(f"{'   ' if spans else ''}? {proposed} to decide", "warn"), ("  :policies", "accent")]
+    return spans
 
 
 def gpu_spans(report: GpuReport | None) -> list[Span]:
