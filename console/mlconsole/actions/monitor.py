@@ -171,14 +171,14 @@ def page(ctx: Context, name: str) -> MonitorPage:
     return MonitorPage(state, report, baseline, window_profile(baseline, counts, label, rows))
 
 
-def histograms(found: MonitorPage) -> dict[str, Histogram]:
-    """For every column of a monitor's newest window its shares in the baseline and now."""
+def histograms(found: MonitorPage, bins: int = 10) -> dict[str, Histogram]:
+    """For every column of a monitor's newest window its shares in the baseline and now, in so many bins."""
     from mlconsole.drift.histograms import histogram
 
     if found.baseline is None or found.current is None:
         return {}
     pairs = [(column, found.current.column(column.name)) for column in found.baseline.columns]
-    drawn = {column.name: histogram(column, other) for column, other in pairs if other is not None}
+    drawn = {column.name: histogram(column, other, bins) for column, other in pairs if other is not None}
     return {name: one for name, one in drawn.items() if one is not None}
 
 

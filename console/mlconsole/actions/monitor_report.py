@@ -11,6 +11,8 @@ from mlconsole.actions.files import write_text
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Done
 
+BINS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class MonitorReportParams:
@@ -31,7 +33,7 @@ def report(ctx: Context, params: MonitorReportParams) -> Done:
     from mlconsole.render import monitor_report
 
     found = page(ctx, params.name)
-    write_text(params.output, monitor_report.page(found, histograms(found), ctx.clock()))
+    write_text(params.output, monitor_report.page(found, histograms(found, BINS), ctx.clock()))
     windows = len(found.state.windows)
     told = f'Wrote {windows} window{"s" * (windows != 1)} of "{params.name}" to "{params.output}".'
     return Done("report", told, fields={"path": os.path.abspath(params.output)})

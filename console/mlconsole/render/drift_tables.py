@@ -15,6 +15,7 @@ from mlconsole.render.spark import sparkline
 from mlconsole.render.tables import table
 
 MOST_LINES = 200
+TOP_FLOORS = 2.0
 WORDS = {
     Verdict.OK: "✔ ok",
     Verdict.DRIFT: "▲ drift",
@@ -124,10 +125,20 @@ def state_words(state: MonitorState) -> str:
 
 
 def course(state: MonitorState, width: int = 30, *, is_ascii: bool = False) -> str:
-    """The worst effect of the last windows as a sparkline, in floors; insufficient ones are gaps."""
+    """The worst effect of the last windows as a sparkline, in floors; insufficient ones are gaps.
+
+    It begins at 0 and reaches at least twice the floor, and what did not drift is no higher than its floor: an effect
+    that chance alone makes in a small window is no alarm. ``width`` may be less than the windows: then each cell is
+    the worst of its share.
+    """
     gap = (Verdict.INSUFFICIENT,)
-    values = [float("nan") if window.verdict in gap else window.worst_weight for window in state.windows[-width:]]
-    return sparkline(values, len(values), is_ascii=is_ascii).strip() if values else ""
+    bad = (Verdict.DRIFT, Verdict.SCHEMA)
+    values = [
+        float("nan") if one.verdict in gap else one.worst_weight if one.verdict in bad else min(1.0, one.worst_weight)
+        for one in state.windows
+    ]
+    drawn = sparkline(values, min(width, len(values)), is_ascii=is_ascii, least=0.0, top=TOP_FLOORS)
+    return drawn.strip()
 
 
 def _state(state: MonitorState, now: datetime) -> tuple[str, ...]:

@@ -11,8 +11,13 @@ _GAP = "×"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def sparkline(values: Sequence[float], width: int, *, is_ascii: bool = False) -> str:
-    """The course of values in ``width`` cells; each cell is the highest of its share, a gap shows as ``×``."""
+def sparkline(
+    values: Sequence[float], width: int, *, is_ascii: bool = False, least: float | None = None, top: float | None = None
+) -> str:
+    """The course of values in ``width`` cells; each cell is the highest of its share, a gap shows as ``×``.
+
+    It is drawn between the smallest and the largest value, or from ``least``, or at least up to ``top``.
+    """
     if not values or width <= 0:
         return " " * max(0, width)
     levels = _ASCII_LEVELS if is_ascii else _LEVELS
@@ -21,6 +26,7 @@ def sparkline(values: Sequence[float], width: int, *, is_ascii: bool = False) ->
     peaks = [max((value for value in share if math.isfinite(value)), default=math.nan) for share in shares]
     finite = [peak for peak in peaks if math.isfinite(peak)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    low, high = low if least is None else least, high if top is None else max(high, top)
     drawn = [_level(peak, low, high, levels) if math.isfinite(peak) else ("x" if is_ascii else _GAP) for peak in peaks]
     return "".join(drawn).ljust(width)
 

@@ -14,7 +14,7 @@ from mlconsole.render.drift_tables import ORDER, WORDS, course, moved, state_wor
 from mlconsole.render.spark import columns as bars
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
-from mlconsole.tui.widgets.columns import Column
+from mlconsole.tui.widgets.columns import Column, lay_out
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.rows import Cell, Row
 
@@ -24,7 +24,21 @@ TOKENS = {
     Verdict.SCHEMA: "state.bad",
     Verdict.INSUFFICIENT: "state.unknown",
 }
-BINS = 10
+BINS, WIDE_BINS = 10, 16
+COURSE = 14
+WIDE = 100
+"""From so many cells on the course stands in the title of a monitor."""
+
+
+def _rows(count: int) -> str:
+    """Rows in at most seven cells."""
+    return f"{count:,}" if count < 1_000_000 else f"{count / 1e6:.4g}M"
+
+
+def _cells(columns: Sequence[Column], key: str, width: int) -> int:
+    """How many cells a column has on a screen of this width: a drawing in it has as many."""
+    placed = lay_out(columns, [column.key for column in columns], width).placed
+    return next((one.width for one in placed if one.column.key == key), BINS)
 
 
 class MonitorsScreen(ListScreen):
@@ -33,12 +47,12 @@ class MonitorsScreen(ListScreen):
     offers: ClassVar[frozenset[str]] = frozenset({"monitor"})
     shown_keys: ClassVar[tuple[str, ...]] = ("monitor check",)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("name", "MONITOR", width=18, least=10, most=40, priority=0),
+        Column("name", "MONITOR", width=14, least=10, most=40, priority=0),
         Column("state", "STATE", width=15, least=12, priority=1),
-        Column("course", f"LAST {SHOWN_WINDOWS} WINDOWS", width=SHOWN_WINDOWS, least=12, priority=2),
-        Column("worst", "WORST COLUMN", width=18, least=8, most=40, priority=3),
+        Column("course", "LAST WINDOWS", width=COURSE, least=COURSE, most=SHOWN_WINDOWS, priority=2),
+        Column("worst", "WORST COLUMN", width=14, least=8, most=40, priority=3),
         Column("effect", "EFFECT", True, 8, 6, priority=4),
-        Column("rows", "ROWS", True, 9, 6, priority=5),
+        Column("rows", "ROWS", True, 7, 7, 11, priority=5),
         Column("window", "WINDOW", width=10, least=6, priority=7),
         Column("checked", "CHECKED", True, 10, 8, priority=6),
         Column("live", "LIVE DATA", width=24, least=10, most=80, priority=8),
@@ -47,6 +61,7 @@ class MonitorsScreen(ListScreen):
 
     def read(self) -> list[Row]:
         """Every monitor with its newest windows."""
+        self._cells = _cells(self.columns, "course", self.size.width)
         monitors = self.console.ctx.catalog.monitors
         return [self._row(monitors.state(monitor, SHOWN_WINDOWS)) for monitor in monitors.all()]
 
@@ -57,10 +72,10 @@ class MonitorsScreen(ListScreen):
         cells: tuple[Cell, ...] = (
             (monitor.name, "name"),
             (state_words(state), "warn" if monitor.trouble else token),
-            (course(state, SHOWN_WINDOWS, is_ascii=self.console.look.is_ascii), "accent"),
+            (course(state, self._cells, is_ascii=self.console.look.is_ascii), "accent"),
             (newest.worst if newest else "", "value"),
             (numbers.number(effect), "value"),
-            (f"{newest.rows:,}" if newest else "", "value"),
+            (_rows(newest.rows) if newest else "", "value"),
             (monitor.window.text, "dim"),
             (numbers.ago(monitor.checked_at, self.console.ctx.clock()), "dim"),
             (monitor.trouble or monitor.live, "warn" if monitor.trouble else "dim"),
@@ -87,8 +102,8 @@ class MonitorScreen(ListScreen):
         Column("column", "COLUMN", width=18, least=10, most=40, priority=0),
         Column("verdict", "VERDICT", width=14, least=12, priority=1),
         Column("effect", "EFFECT", True, 8, 6, priority=2),
-        Column("before", "BASELINE", width=BINS, least=BINS, priority=3),
-        Column("now", "NOW", width=BINS, least=BINS, priority=4),
+        Column("before", "BASELINE", width=BINS, least=BINS, most=WIDE_BINS, priority=3),
+        Column("now", "NOW", width=BINS, least=BINS, most=WIDE_BINS, priority=4),
         Column("test", "TEST", width=14, least=8, priority=7),
         Column("floor", "FLOOR", True, 6, 5, priority=9),
         Column("chance", "P ADJUSTED", True, 10, 8, priority=6),
@@ -109,7 +124,7 @@ class MonitorScreen(ListScreen):
         report = self._page.report
         if report is None:
             return []
-        drawn = histograms(self._page)
+        drawn = histograms(self._page, _cells(self.columns, "now", self.size.width))
         found = sorted(report.columns, key=lambda one: (ORDER.index(one.verdict), -one.weight))
         return [self._row(one, drawn.get(one.column) if not one.slice else None) for one in found]
 
@@ -142,7 +157,9 @@ class MonitorScreen(ListScreen):
             state = found.state
             drawn = course(state, SHOWN_WINDOWS, is_ascii=self.console.look.is_ascii)
             token = TOKENS[found.report.verdict]
-            words = [(state_words(state), token), (f"  {found.report.window}  ", "value"), (drawn, "accent")]
+            words = [(state_words(state), token), (f"  {found.report.window}", "value")]
+            if self.size.width >= WIDE:
+                words.append((f"  {drawn}", "accent"))
         super().show_title([*words, *right])
 
     def filled(self, cursor: str) -> object:
