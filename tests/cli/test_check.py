@@ -155,3 +155,11 @@ def test_a_failed_check_and_the_next_that_passes_are_events_where_there_is_a_cat
         catalog.close()
     assert done.code == 6 and "1,000" in rows[0][2]
     assert [kind for kind, _, _ in rows] == ["check.failed", "check.passed"], "it is told once that all is well again"
+
+
+def test_numbers_among_texts_are_told_where_nothing_is_expected(cli: Program, data: Path) -> None:
+    write(cli.cwd / "mixed.csv", [f"{'x' if i % 3 == 0 else i},{'pro' if i % 3 else 7}" for i in range(90)])
+    done = cli("dataset", "check", "mixed.csv", "--json")
+
+    notes = {one["column"]: one for one in done.document["findings"] if one["check"] == "mixed types"}
+    assert done.code == 0 and {name: one["count"] for name, one in notes.items()} == {"age": 30, "plan": 30}

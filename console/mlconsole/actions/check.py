@@ -53,10 +53,13 @@ def report_of(table: Table, expected: Expectations, now_s: float) -> CheckReport
 
     wanted = checks.kinds_for(table, expected)
     tally = Tally(checks.grid_for(wanted, expected))
+    mixed = checks.NumbersAmongTexts(wanted, expected)
     for piece in wanted.pieces():
         tally.add(piece)
+        mixed.add(piece)
     age = now_s - max(file.mtime for file in table.files)
-    found = tuple(checks.check(table, expected, tally, age))
+    found = (*checks.check(table, expected, tally, age), *mixed.findings())
+    found = tuple(sorted(found, key=lambda one: checks.LEVELS.index(one.level)))
     return CheckReport(table.source, tally.rows, len(table.files), found, expected.source, checks.suppressed(found))
 
 

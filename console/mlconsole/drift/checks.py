@@ -6,6 +6,7 @@ import hashlib
 import math
 from array import array
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from mlconsole.domain.drift import CategoryShape, CheckFinding, ColumnProfile, Kind, NumberShape, Profile
 from mlconsole.domain.expectations import ColumnExpectation, Expectations
@@ -14,8 +15,39 @@ from mlconsole.drift.grid import Cut, Grid
 from mlconsole.drift.profile import ColumnTally, Tally
 from mlconsole.drift.table import Table
 
+if TYPE_CHECKING:
+    import polars as pl
+
 MOST_NAMED = 5
 FAILURE, NOTE, OK = "failure", "note", "ok"
+LEVELS = (FAILURE, NOTE, OK)
+MIXED = (0.05, 0.95)
+"""From and up to this share of numbers among texts a column is said to be mixed, where nothing is expected of it."""
+
+
+class NumbersAmongTexts:
+    """Counts the numbers in columns that are read as text: one in ten wrong values makes a column of numbers text."""
+
+    def __init__(self, table: Table, expected: Expectations) -> None:
+        names = [name for name, kind in table.kinds.items() if kind is Kind.TEXT and name not in expected.columns]
+        self.counts = {name: [0, 0] for name in names}
+
+    def add(self, piece: pl.DataFrame) -> None:
+        """Count a piece of the table."""
+        import polars as pl
+
+        for name, count in self.counts.items():
+            if name in piece.columns and piece[name].dtype == pl.String:
+                given = piece[name].drop_nulls()
+                count[0] += len(given)
+                count[1] += len(given.str.strip_chars().cast(pl.Float64, strict=False).drop_nulls())
+
+    def findings(self) -> Iterator[CheckFinding]:
+        """A note for each column that holds both."""
+        for name, (total, numbers) in self.counts.items():
+            if total and MIXED[0] <= numbers / total <= MIXED[1]:
+                told = f"{numbers:,} numbers among {total:,} texts: it is read as text"
+                yield CheckFinding("mixed types", NOTE, told, name, min(numbers, total - numbers))
 
 
 def grid_for(table: Table, expected: Expectations) -> Grid:
@@ -46,8 +78,7 @@ def check(table: Table, expected: Expectations, tally: Tally, age_s: float) -> l
     found += _columns(table, expected)
     for column in tally.columns:
         found += _column(column, expected.columns.get(column.name), table.kinds[column.name])
-    order = (FAILURE, NOTE, OK)
-    return sorted(found, key=lambda one: order.index(one.level))
+    return sorted(found, key=lambda one: LEVELS.index(one.level))
 
 
 def suppressed(findings: Sequence[CheckFinding]) -> tuple[str, ...]:
