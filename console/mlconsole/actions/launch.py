@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from mlconsole import backends
 from mlconsole.actions.base import Action, param
@@ -30,6 +30,12 @@ from mlconsole.plugin_api import Finalises, RunsHere
 from mlconsole.recorder.bundle import write_bundle
 from mlconsole.recorder.redact import redact_argv, redact_mapping
 from mlconsole.records import record, replace
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from mlconsole.actions.launch_data import Given
 
 MOST_GPUS = 1024
 MOST_CPUS = 100_000
@@ -69,6 +75,9 @@ class LaunchParams:
     )
     warn: str | None = param(
         None, help="signal the program before its time limit, as in USR1=2m", metavar="SIGNAL=TIME"
+    )
+    data: tuple[str, ...] = param(
+        (), help="say which dataset it learns from: a name, an id or a path", metavar="DATASET", short="d"
     )
     # Last: from here on the name stands for the field.
     param: tuple[str, ...] = param((), help="record a param that the command line does not show", metavar="KEY=VALUE")
@@ -174,7 +183,7 @@ def _warning(params: LaunchParams) -> LimitWarning | None:
 def plan(ctx: Context, params: LaunchParams) -> Plan:
     """The steps of a launch."""
     spec, new = check(ctx, params)
-    shown = shlex.join(new.command)
+    shown, datasets = shlex.join(new.command), _given(ctx, params, spec.cwd)
     try:
         leases, cost = planned(ctx, spec, new)
     except NoRoom as error:
@@ -183,6 +192,7 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
         leases, cost = (Step(f"wait for its turn: {error.message}", new.host),), None
     steps = (
         Step(f'record the run "{spec.name}" in experiment "{new.experiment}"', str(ctx.settings.home)),
+        *(one.step() for one in datasets),
         *leases,
         Step(f"start {shown}", f'backend "{new.backend}" in {spec.cwd}'),
         *(
@@ -191,7 +201,8 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
         ),
     )
     gpus = f"--gpus {params.gpus} " if params.gpus else ""
-    return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}-- {shown}")
+    data = "".join(f"--data {shlex.quote(word)} " for word in params.data)
+    return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}{data}-- {shown}")
 
 
 def run(ctx: Context, params: LaunchParams) -> Run:
@@ -200,24 +211,29 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     Raises:
         BackendUnreachable: the submit was not answered; the run stays as submitting until its fate is known.
         NoRoom: ``now`` was asked for and too few slots are free; nothing was recorded.
-        ActionFailed: there are too few GPUs, or a budget is at its end, and nothing was recorded; or the backend
-            refused, or the program could not be started, and the run is kept as never started.
+        ActionFailed: there are too few GPUs, a budget is at its end, or a dataset is not what it was, and nothing was
+            recorded; or the backend refused, or the program could not be started, and the run is kept as never started.
     """
     spec, new = check(ctx, params)
     backend = ctx.backend(new.backend or "")
     if spec.teardown and not isinstance(backend, Finalises):
         raise UsageError(f'Backend "{new.backend}" runs no teardown commands.', "Leave --teardown out.")
+    datasets = _given(ctx, params, spec.cwd)
     os.makedirs(spec.directory, mode=0o700, exist_ok=True)
     # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
     spec = replace(spec, env=_with_recorder(spec.env, write_bundle(str(ctx.settings.home / "lib"))))
+
+    def intend(db: Connection, intent: NewRun) -> int:
+        return _intend(db, spec, intent, params, datasets)
+
     if isinstance(backend, RunsHere) and backend.runs_here():
-        found = line_up(ctx, spec, new, wish_of(ctx, params), lambda db, intent: _intend(db, spec, intent, params))
+        found = line_up(ctx, spec, new, wish_of(ctx, params), intend)
         if found.waits:
             return ctx.catalog.runs.load([found.number])[0]
         number, spec = found.number, found.spec
     else:
         refuse_wishes(params, new.backend or "")
-        number = ctx.write(lambda db: _intend(db, spec, new, params), durable=True)
+        number = ctx.write(lambda db: intend(db, new), durable=True)
     try:
         handle = backend.submit(spec, new.token or "")
     except BackendUnreachable:
@@ -248,7 +264,15 @@ def _with_recorder(env: Mapping[str, str], bundle: str) -> dict[str, str]:
     return {**env, "PYTHONPATH": f"{bundle}{os.pathsep}{path}" if path else bundle}
 
 
-def _intend(db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams) -> int:
+def _given(ctx: Context, params: LaunchParams, cwd: str) -> list[Given]:
+    if not params.data:
+        return []
+    from mlconsole.actions.launch_data import given  # 5 ms, for launches that are given some
+
+    return given(ctx, params.data, cwd)
+
+
+def _intend(db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, datasets: Sequence[Given]) -> int:
     """Record the run; gives its number."""
     number = insert_run(db, new, "launch was asked for")
     found: dict[str, ParamValue] = {**params_of_argv(new.command), **parse_pairs(params.param, "--param")}
@@ -260,6 +284,10 @@ def _intend(db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams) ->
         from mlconsole.catalog.teardowns import insert_commands  # 2 ms, for runs that have some
 
         insert_commands(db, number, [redact_argv(list(words)) for words in spec.teardown])
+    if datasets:
+        from mlconsole.actions.launch_data import record as record_datasets  # 5 ms, for launches that are given some
+
+        record_datasets(db, number, datasets, new.created_at)
     return number
 
 

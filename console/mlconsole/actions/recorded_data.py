@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.run_diff import known_as
 from mlconsole.content.hashing import Hasher
 from mlconsole.content.manifest import manifest_of
-from mlconsole.content.tree import Source, entry_of, find
+from mlconsole.content.tree import entry_of, find, source_from
 from mlconsole.domain.datasets import differences
 from mlconsole.domain.run_details import Artifact, RunDetails
 from mlconsole.domain.run_diff import Axis, Difference
@@ -24,7 +25,8 @@ def changed_data(ctx: Context, details: RunDetails) -> list[Difference]:
 def _changes(ctx: Context, artifact: Artifact) -> list[Difference]:
     if not artifact.path or not artifact.digest.startswith(("sha256", "blake3:")):
         return []  # Only named: there is nothing to look at.
-    if not os.path.lexists(artifact.path):
+    source = source_from(artifact.path, artifact.metadata.get("pattern") is True)
+    if not os.path.lexists(source.root):
         return [Difference(Axis.DATA, artifact.name, artifact.digest, f"nothing is at {artifact.path}")]
     try:
         version = ctx.catalog.datasets.get(known_as(ctx, artifact.digest))
@@ -32,7 +34,7 @@ def _changes(ctx: Context, artifact: Artifact) -> list[Difference]:
         return _by_digest(artifact)
     hasher = Hasher(cancelled=ctx.cancelled.is_set)
     try:
-        there = [entry_of(one, hasher) for one in find(Source(os.path.realpath(artifact.path)))]
+        there = [entry_of(one, hasher) for one in find(replace(source, root=os.path.realpath(source.root)))]
     except ActionFailed as error:
         return [Difference(Axis.DATA, artifact.name, version.label, str(error))]
     if manifest_of(there).digest == version.id:

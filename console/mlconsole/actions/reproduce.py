@@ -14,6 +14,7 @@ from pathlib import Path
 from mlconsole.actions import launch, virtual_env
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
+from mlconsole.actions.launch_data import declared
 from mlconsole.actions.recorded_data import changed_data
 from mlconsole.actions.run_diff import compare, patch_of
 from mlconsole.actions.sync import refresh
@@ -174,6 +175,7 @@ class _Attempt:
                 tag=(f"reproduces={run.id}",),
                 backend="local",
                 gpus=run.gpus,
+                data=() if self.params.anyway else declared(self.details.artifacts),
                 param=tuple(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in kept.items()),
             ),
         )

@@ -10,7 +10,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlconsole.catalog.experiments import experiment_number
 from mlconsole.catalog.lineage import note_code, note_environment, note_file
@@ -50,6 +50,18 @@ INSERT_ARTIFACT = """
 INSERT INTO artifact (run, kind, name, path, size_bytes, digest, at_us, metadata)
 VALUES (:run, :kind, :name, :path, :size_bytes, :digest, :at_us, :metadata)
 """
+
+
+class NewArtifact(NamedTuple):
+    """What a run made or used; see :class:`mlconsole.domain.run_details.Artifact`, which is slower to load."""
+
+    kind: str
+    name: str
+    path: str
+    size_bytes: int | None
+    digest: str
+    at: datetime
+    metadata: Mapping[str, object]
 
 
 def ensure_run(db: sqlite3.Connection, run_id: str, events: list[tuple[int, dict[str, Any]]], now: datetime) -> int:
@@ -131,20 +143,26 @@ def _code(db: sqlite3.Connection, run: int, writer: int, event: Event, now: date
 
 
 def _artifact(db: sqlite3.Connection, run: int, writer: int, event: Event, now: datetime) -> None:
-    at = moment_of(event.get("t"), now)
-    kind, name, digest = _text(event["e"]), _text(event.get("name")), _text(event.get("digest"))
+    path, digest = _text(event.get("path")), _text(event.get("digest"))
+    at, metadata = moment_of(event.get("t"), now), _mapping(event.get("metadata"))
+    named = (_text(event["e"]), _text(event.get("name")), path)
+    put_artifact(db, run, NewArtifact(*named, _whole(event.get("size")), digest, at, metadata))
+
+
+def put_artifact(db: sqlite3.Connection, run: int, artifact: NewArtifact) -> None:
+    """Say that a run made or used something, in its record and in the lineage. For a write transaction."""
     row = {
         "run": run,
-        "kind": kind,
-        "name": storable(name),
-        "path": storable(_text(event.get("path"))),
-        "size_bytes": _whole(event.get("size")),
-        "digest": storable(digest),
-        "at_us": to_us(at),
-        "metadata": json.dumps(_mapping(event.get("metadata"))),
+        "kind": artifact.kind,
+        "name": storable(artifact.name),
+        "path": storable(artifact.path),
+        "size_bytes": artifact.size_bytes,
+        "digest": storable(artifact.digest),
+        "at_us": to_us(artifact.at),
+        "metadata": json.dumps(dict(artifact.metadata)),
     }
     db.execute(INSERT_ARTIFACT, row)
-    note_file(db, run, kind, name, digest, at)
+    note_file(db, run, artifact.kind, artifact.name, artifact.digest, artifact.at)
 
 
 def _end(db: sqlite3.Connection, run: int, writer: int, event: Event, now: datetime) -> None:
