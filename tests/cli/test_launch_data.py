@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from mlconsole.domain.commands import config_files
 from program import Program
 
 
@@ -57,3 +58,32 @@ def test_data_that_nobody_knows_or_that_lies_elsewhere_is_said_to_be_so(cli: Pro
     assert gone.code == 1 and "any more; nothing was launched" in gone.err
     assert "learns from digits@1" in moved["steps"][1]["text"]
     assert unknown.code == 4 and "neither a dataset nor a path" in unknown.err
+
+
+def test_the_configuration_that_a_command_names_is_in_its_lineage_and_is_that_of_a_release(cli: Program) -> None:
+    (cli.cwd / "c.json").write_text('{"lr": 1}')
+    (cli.cwd / "rows.json").write_text("[]")
+    cli.launch("true", "--config", "c.json", "rows.json", "other.yaml", name="one")
+    (cli.cwd / "serve.py").write_text("1\n")
+    cli.json("release", "create", "--code", "serve.py", "--config", "c.json", "--name", "v1")
+
+    up = cli.json("lineage", "up", "one", "--depth", "1")
+    down = cli.json("lineage", "down", "c.json")
+
+    assert [node["label"] for node in up["nodes"] if node["node"] == "config"] == ["c.json"]
+    assert {node["label"] for node in down["nodes"]} == {"c.json", "one", "v1"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "found"),
+    [
+        (["python", "train.py", "a.yaml", "--lr", "1"], ["a.yaml"]),
+        (["t", "--config=x/b.json", "data.json"], ["x/b.json"]),
+        (["t", "--conf", "b.json", "config.json"], ["b.json", "config.json"]),
+        (["t", "--data", "b.json"], []),
+        (["a.toml"], []),
+        ([], []),
+    ],
+)
+def test_what_a_command_calls_configuration(argv: list[str], found: list[str]) -> None:
+    assert config_files(argv) == found

@@ -20,7 +20,7 @@ from mlconsole.catalog.observations import apply_observation, set_handle
 from mlconsole.catalog.queue import set_job
 from mlconsole.catalog.run_changes import NewRun, insert_run, set_params, set_tags
 from mlconsole.config import launch_environment
-from mlconsole.domain.commands import default_name, params_of_argv
+from mlconsole.domain.commands import config_files, default_name, params_of_argv
 from mlconsole.domain.jobs import Handle, JobSpec, LimitWarning, Observation, Resources
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.runs import Outcome, ParamValue, Run, State
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     pass
 
 if TYPE_CHECKING:
-    from mlconsole.actions.launch_data import Given
+    from mlconsole.actions.launch_data import Configuration, Given
+
+    Sources = Sequence[Given | Configuration]
 
 MOST_GPUS = 1024
 MOST_CPUS = 100_000
@@ -218,13 +220,13 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     backend = ctx.backend(new.backend or "")
     if spec.teardown and not isinstance(backend, Finalises):
         raise UsageError(f'Backend "{new.backend}" runs no teardown commands.', "Leave --teardown out.")
-    datasets = _given(ctx, params, spec.cwd)
+    sources: Sources = [*_given(ctx, params, spec.cwd), *_configurations(spec)]
     os.makedirs(spec.directory, mode=0o700, exist_ok=True)
     # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
     spec = replace(spec, env=_with_recorder(spec.env, write_bundle(str(ctx.settings.home / "lib"))))
 
     def intend(db: Connection, intent: NewRun) -> int:
-        return _intend(db, spec, intent, params, datasets)
+        return _intend(db, spec, intent, params, sources)
 
     if isinstance(backend, RunsHere) and backend.runs_here():
         found = line_up(ctx, spec, new, wish_of(ctx, params), intend)
@@ -272,7 +274,17 @@ def _given(ctx: Context, params: LaunchParams, cwd: str) -> list[Given]:
     return given(ctx, params.data, cwd)
 
 
-def _intend(db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, datasets: Sequence[Given]) -> int:
+def _configurations(spec: JobSpec) -> list[Configuration]:
+    if not (words := config_files(spec.argv)):
+        return []
+    from mlconsole.actions.launch_data import configurations  # 5 ms, for commands that name some
+
+    return configurations(words, spec.cwd)
+
+
+def _intend(
+    db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, sources: Sequence[Given | Configuration]
+) -> int:
     """Record the run; gives its number."""
     number = insert_run(db, new, "launch was asked for")
     found: dict[str, ParamValue] = {**params_of_argv(new.command), **parse_pairs(params.param, "--param")}
@@ -284,10 +296,8 @@ def _intend(db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, da
         from mlconsole.catalog.teardowns import insert_commands  # 2 ms, for runs that have some
 
         insert_commands(db, number, [redact_argv(list(words)) for words in spec.teardown])
-    if datasets:
-        from mlconsole.actions.launch_data import record as record_datasets  # 5 ms, for launches that are given some
-
-        record_datasets(db, number, datasets, new.created_at)
+    for one in sources:
+        one.record(db, number, new.created_at)
     return number
 
 

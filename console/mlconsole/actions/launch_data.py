@@ -1,4 +1,8 @@
-"""The datasets that a launch says its run learns from: looked at before it starts, and written into its lineage."""
+"""What a launch says that its run learns from, looked at before it starts and written into its lineage.
+
+Datasets are said by a flag. Configuration files are those that the command names; in the lineage they are the same
+things as those of releases, by their content.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,18 @@ from sqlite3 import Connection
 from mlconsole.actions.context import Context
 from mlconsole.catalog.datasets import keep_digests
 from mlconsole.catalog.events import NewArtifact, put_artifact
+from mlconsole.catalog.lineage import put_edge, put_node, put_run
 from mlconsole.content.hashing import Hasher
+from mlconsole.content.kept import read
 from mlconsole.content.tree import Source, find, measure, source_from, source_of
 from mlconsole.domain.datasets import DatasetVersion
+from mlconsole.domain.lineage import NodeKind
 from mlconsole.domain.plans import Step
 from mlconsole.domain.run_details import Artifact
+from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+
+LARGEST_CONFIGURATION = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +41,25 @@ class Given:
         seen = "not looked at: no copy is known on this host" if self.source is None else "which is as it was added"
         return Step(f"record that it learns from {self.version.label}, {seen}", self.version.id)
 
-    def artifact(self, at: datetime) -> NewArtifact:
-        """It as a run's record has it."""
+    def record(self, db: Connection, run: int, at: datetime) -> None:
+        """Write it into a run's record and its lineage. For a write transaction."""
         path, is_pattern = ("", False) if self.source is None else (self.source.text, bool(self.source.pattern))
         metadata = {"declared": True, "checked": self.source is not None, "pattern": is_pattern}
         version = self.version
-        return NewArtifact("dataset", version.name, path, version.size_bytes, version.id, at, metadata)
+        found = NewArtifact("dataset", version.name, path, version.size_bytes, version.id, at, metadata)
+        put_artifact(db, run, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration file that a run's command names, by its content."""
+
+    name: str
+    digest: str
+
+    def record(self, db: Connection, run: int, at: datetime) -> None:
+        """Write it into a run's lineage. For a write transaction."""
+        put_edge(db, put_run(db, run), put_node(db, NodeKind.CONFIG, self.digest, self.name, to_us(at)), "config")
 
 
 def given(ctx: Context, words: Iterable[str], folder: str) -> list[Given]:
@@ -88,10 +111,18 @@ def _digest(ctx: Context, source: Source) -> str:
     return digest
 
 
-def record(db: Connection, run: int, datasets: Iterable[Given], at: datetime) -> None:
-    """Write them into a run's record and its lineage. For a write transaction."""
-    for one in datasets:
-        put_artifact(db, run, one.artifact(at))
+def configurations(words: Iterable[str], folder: str) -> list[Configuration]:
+    """The files that words mean, as seen from a folder; what is no small file there is left out."""
+    found: dict[str, Configuration] = {}
+    for word in words:
+        full = os.path.realpath(os.path.join(folder, os.path.expanduser(word)))
+        try:
+            if os.path.isfile(full) and os.path.getsize(full) <= LARGEST_CONFIGURATION:
+                digest = read(full, Hasher())[0]
+                found[digest] = Configuration(os.path.basename(full), digest)
+        except (OSError, ValueError, ActionFailed):
+            continue
+    return list(found.values())
 
 
 def declared(artifacts: Iterable[Artifact]) -> tuple[str, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mlconsole.domain.runs import ParamValue
 
+CONFIGURATION = (".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".gin")
 _FLAG = re.compile(r"--?([A-Za-z][\w.\-/]*)")
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -22,6 +24,20 @@ def default_name(argv: Sequence[str], run_id: str) -> str:
     stem = stem.rpartition(".")[2] if re.fullmatch(r"[\w.]+", stem) else stem
     shown = re.sub(r"[^\w.\-]+", "-", stem)[:40].strip("-") or "run"
     return f"{shown}-{run_id[:4]}"
+
+
+def config_files(argv: Sequence[str]) -> list[str]:
+    """Words that name configuration files by their ending; JSON only where a flag or the name says ``conf``."""
+    found = []
+    for before, word in pairwise(argv):
+        flag, equals, value = word.partition("=")
+        path = value if equals else word
+        if not equals:
+            flag = before if before.startswith("-") and "=" not in before else ""
+        told = f"{path.rpartition('/')[2]} {flag}"
+        if path.endswith(CONFIGURATION) or (path.endswith(".json") and "conf" in told):
+            found.append(path)
+    return found
 
 
 def params_of_argv(argv: Sequence[str]) -> dict[str, ParamValue]:
