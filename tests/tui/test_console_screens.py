@@ -45,6 +45,7 @@ async def test_overview_shows_trouble_before_what_runs(reading: Stage) -> None:
     async with opened(reading.console(Location("overview"))) as user:
         await user.sees("broken", "✖ failed", "ValueError: loss is nan", "live", "● running", "loss")
         assert user.text.index("broken ") < user.text.index("live     ")
+        await user.sees("live  staging", "prod ")
         await user.presses("enter")
         await user.sees("Overview › Run ", "✖ failed", "1 charts")
 

@@ -24,6 +24,7 @@ TOKENS = {
     Standing.UNHEALTHY: "state.bad",
     Standing.DRIFTED: "warn",
     Standing.UNKNOWN: "state.unknown",
+    Standing.WITHDRAWN: "state.idle",
 }
 ANSWERS = {
     Answer.PASS: ("✔ pass", "state.good"),

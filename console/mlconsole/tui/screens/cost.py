@@ -14,9 +14,9 @@ from mlconsole.domain.query import Query
 from mlconsole.render import numbers
 from mlconsole.render.money_tables import per_hour, usd
 from mlconsole.render.spark import bar
+from mlconsole.tui.headlines import budget_spans
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
-from mlconsole.tui.screens.overview import budget_spans
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.line import Line, Span
 from mlconsole.tui.widgets.rows import Row
