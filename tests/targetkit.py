@@ -39,7 +39,7 @@ getattr(target, said["verb"])(order)
 #: A release's own server: answers with its model's bytes, and with what it was sent; ``/slow`` takes its time.
 SERVE = """
 import http.server, os, pathlib, sys, time
-MODEL = pathlib.Path(os.environ["MLCONSOLE_RELEASE"], "model/weights.bin").read_bytes()
+MODEL = pathlib.Path(os.environ["MLCONSOLE_RELEASE_FOLDER"], "model/weights.bin").read_bytes()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -101,8 +101,8 @@ class Site:
         if server is None:
             release, port = self.place.path(generation), free_port()
             code = os.path.join(release, "code")
-            env = {"PORT": str(port), "HOST": "127.0.0.1", "MLCONSOLE_RELEASE": release}
-            env["PYTHONDONTWRITEBYTECODE"] = "1"
+            env = {"PORT": str(port), "HOST": "127.0.0.1", "MLCONSOLE_RELEASE": order.release_id}
+            env |= {"MLCONSOLE_RELEASE_FOLDER": release, "PYTHONDONTWRITEBYTECODE": "1"}
             cwd = code if os.path.isdir(code) else release
             server = self.servers.start(generation, serving.argv(port, release), cwd, env, port)
         port_text = str(server.port)

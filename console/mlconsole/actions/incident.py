@@ -10,6 +10,7 @@ from mlconsole.catalog import Catalog
 from mlconsole.domain.alerts import Alert, Incident, Moment
 from mlconsole.domain.events import Event
 from mlconsole.domain.policies import DEEPEST, Firing, FiringState
+from mlconsole.domain.rollouts import RolloutPage, RolloutState
 
 AROUND = timedelta(hours=1)
 """What happened to the same thing so long before and after belongs to it."""
@@ -31,6 +32,7 @@ def incident(ctx: Context, alert: Alert) -> Incident:
         ),
         *(_moment(event) for event in (*events, *caused) if not event.kind.startswith("alert.")),
         *(moment for firing in firings for moment in _firing(firing)),
+        *(moment for firing in firings for moment in _rollouts(catalog, firing)),
     ]
     return Incident(alert, tuple(sorted(moments, key=lambda each: each.at)))
 
@@ -62,10 +64,13 @@ def _caused_by(catalog: Catalog, firing: Firing) -> Iterator[Event]:
             yield event
         elif kind == "run":
             yield from catalog.events.about(what)
+        elif kind == "rollout":
+            about = catalog.events.about(f"environment:{catalog.rollouts.get(int(name)).name}")
+            yield from (event for event in about if event.data.get("rollout") == int(name))
     since = firing.started_at or firing.at
     for field, prefix in ABOUT_FIELDS.items():
-        if about := firing.given.get(field):
-            yield from (event for event in catalog.events.about(f"{prefix}{about}") if event.at >= since)
+        if named := firing.given.get(field):
+            yield from (event for event in catalog.events.about(f"{prefix}{named}") if event.at >= since)
 
 
 def _moment(event: Event) -> Moment:
@@ -84,3 +89,24 @@ def _firing(firing: Firing) -> Iterator[Moment]:
     yield Moment(firing.at, "policy fired", firing.policy, did)
     last: datetime | None = firing.ended_at or firing.started_at
     yield Moment(last or firing.at, f"policy {firing.state}", firing.who or firing.policy, f"{did}: {firing.why}")
+
+
+def _rollouts(catalog: Catalog, firing: Firing) -> Iterator[Moment]:
+    """The rollouts that a firing began, and those that took them back."""
+    for what in catalog.firings.caused(firing.number):
+        kind, _, name = what.partition(":")
+        if kind == "rollout":
+            child = catalog.rollouts.child(int(name))
+            for number in (int(name), *([child.number] if child else [])):
+                yield from _steps(catalog.rollouts.page(number))
+
+
+def _steps(page: RolloutPage) -> Iterator[Moment]:
+    """When a rollout moved the pointer, what the gates answered, and its end."""
+    rollout = page.rollout
+    for step in page.steps:
+        if step.state.is_over:
+            for one in rollout.answers:
+                yield Moment(step.at, f"gate {one.answer}", rollout.name, f"{one.gate}: {one.words}")
+        if step.state is RolloutState.COMMITTED or step.state.is_over:
+            yield Moment(step.at, f"{rollout.kind} {step.state.value.replace('_', ' ')}", rollout.name, step.words)

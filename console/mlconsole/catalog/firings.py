@@ -38,7 +38,7 @@ LEFT JOIN run ON run.id = firing.run_id AND firing.run_id != ''
 WHERE firing.policy = :policy AND (firing.state IN ('waiting', 'proposed', 'due', 'started') OR run.state IN {LIVE})
 """
 SELECT_CAUSE = """
-SELECT firing.chain FROM caused JOIN firing ON firing.n = caused.firing WHERE caused.what IN (:event, :subject, :run)
+SELECT firing.chain FROM caused JOIN firing ON firing.n = caused.firing WHERE caused.what IN (:event, :subject, :run, :rollout)
 ORDER BY firing.n DESC
 LIMIT 1
 """
@@ -73,12 +73,18 @@ SET state = :state, why = :why, who = CASE WHEN :who = '' THEN who ELSE :who END
     ended_us = CASE WHEN :state IN ('due', 'proposed', 'waiting') THEN NULL ELSE :now END
 WHERE n = :n AND state = :before
 """
-NEWEST = "SELECT (SELECT coalesce(max(n), 0) FROM run), (SELECT coalesce(max(n), 0) FROM event)"
+NEWEST = """
+SELECT (SELECT coalesce(max(n), 0) FROM run), (SELECT coalesce(max(n), 0) FROM event),
+       (SELECT coalesce(max(n), 0) FROM rollout)
+"""
 CAUSED_RUNS = """
 INSERT OR IGNORE INTO caused (what, firing) SELECT 'run:' || id, :n FROM run WHERE run.n > :after
 """
 CAUSED_EVENTS = """
 INSERT OR IGNORE INTO caused (what, firing) SELECT 'event:' || event.n, :n FROM event WHERE event.n > :after
+"""
+CAUSED_ROLLOUTS = """
+INSERT OR IGNORE INTO caused (what, firing) SELECT 'rollout:' || rollout.n, :n FROM rollout WHERE rollout.n > :after
 """
 SET_RUN = """
 UPDATE firing SET run_id = (SELECT id FROM run WHERE run.n > :after ORDER BY run.n LIMIT 1)
@@ -97,8 +103,9 @@ WHERE policy.name = :name AND firing.at_us >= :since AND firing.n != :n
 
 
 def chain_of(db: sqlite3.Connection, event: Event) -> tuple[str, ...]:
-    """The policies that an event goes back to, through what they did and the runs that they launched."""
-    values = {"event": f"event:{event.number}", "subject": event.subject, "run": f"run:{event.data.get('run')}"}
+    """The policies that an event goes back to, through what they did, and the runs and rollouts that they began."""
+    values = {"event": f"event:{event.number}", "subject": event.subject}
+    values |= {name: f"{name}:{event.data.get(name)}" for name in ("run", "rollout")}
     row = db.execute(SELECT_CAUSE, values).fetchone()
     return tuple(str(name) for name in json_of(row[0])) if row else ()
 
@@ -182,11 +189,12 @@ class Doing:
             if db.execute(IS_MINE, mine).fetchone() is None:
                 raise LeaseLost("Another one carries this firing out.")
             db.execute(BEGIN, mine)
-            runs, events = db.execute(NEWEST).fetchone()
+            runs, events, rollouts = db.execute(NEWEST).fetchone()
             result = change(db)
             db.execute(CAUSED_RUNS, {**mine, "after": runs})
             db.execute(SET_RUN, {**mine, "after": runs})
             db.execute(CAUSED_EVENTS, {**mine, "after": events})
+            db.execute(CAUSED_ROLLOUTS, {**mine, "after": rollouts})
             return result
 
         return caused
@@ -245,7 +253,7 @@ class Firings:
         return [_firing(row) for row in self._store.read(SELECT_BY_EVENTS, {"events": json.dumps(events)})]
 
     def caused(self, number: int) -> list[str]:
-        """What a firing's own changes brought about: ``event:NUMBER`` and ``run:ID``."""
+        """What a firing's own changes brought about: ``event:NUMBER``, ``run:ID`` and ``rollout:NUMBER``."""
         return [str(what) for (what,) in self._store.read(SELECT_CAUSED, {"n": number})]
 
     def proposed(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from mlconsole.catalog.event_stream import emit
 from mlconsole.catalog.lineage import put_edge, put_node
 from mlconsole.catalog.rows import EPOCH, moment
 from mlconsole.catalog.store import Row, Store, Values, storable
@@ -147,6 +148,7 @@ def put_release(db: sqlite3.Connection, new: NewRelease) -> tuple[int, bool]:
     for axis, member in members.items():
         db.execute(INSERT_RELEASE_MEMBER, {"release": number, "axis": axis.value, "member": member})
     _note(db, new, at)
+    _tell(db, new)
     return number, True
 
 
@@ -184,6 +186,14 @@ def _note(db: sqlite3.Connection, new: NewRelease, at_us: int) -> None:
         member = one.member
         node = put_node(db, KINDS[member.axis], member.node or f"{member.axis}:{member.id}", member.label, at_us)
         put_edge(db, mine, node, member.axis.value)
+
+
+def _tell(db: sqlite3.Connection, new: NewRelease) -> None:
+    """Tell whoever waits for it that a release was made."""
+    parts = {one.member.axis.value: one.member.label for one in new.members}
+    told = {axis.value: parts.get(axis.value, "") for axis in Axis}
+    data = {"release": new.id, "name": storable(new.name), "user": storable(new.by), **told}
+    emit(db, "release.created", f"release:{new.id}", data, new.at)
 
 
 def put_quarantine(db: sqlite3.Connection, release_id: str, reason: str, by: str, at: datetime) -> None:

@@ -149,7 +149,8 @@ def tell_failed(db: sqlite3.Connection, rollout: Rollout, why: str, now: datetim
 
 def _told(rollout: Rollout) -> dict[str, object]:
     told: dict[str, object] = {"environment": rollout.name, "release": rollout.release_id}
-    return told | {"generation": rollout.generation, "before": rollout.before_id, "user": rollout.asked_by}
+    told |= {"generation": rollout.generation, "before": rollout.before_id, "user": rollout.asked_by}
+    return told | {"rollout": rollout.parent or rollout.number}
 
 
 def rewrite_intent(db: sqlite3.Connection, number: int) -> bool:

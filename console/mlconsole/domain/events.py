@@ -50,6 +50,9 @@ KINDS: dict[str, EventKind] = {
         ),
     ),
     "model.registered": EventKind("a model has a new version", ("model", "version", "label", "digest", "run", "owner")),
+    "release.created": EventKind(
+        "a release was made", ("release", "name", "code", "data", "model", "config", "env", "user")
+    ),
     "dataset.added": EventKind(
         "a dataset has a new version", ("dataset", "version", "label", "digest", "path", "files", "rows", "user")
     ),
@@ -66,10 +69,11 @@ KINDS: dict[str, EventKind] = {
     ),
     "check.failed": EventKind("a check of data has found something", ("dataset", "path", "failed", "first")),
     "rollout.failed": EventKind(
-        "a rollout did not reach its goal", ("environment", "release", "generation", "before", "reason", "user")
+        "a rollout did not reach its goal", ("environment", "release", "generation", "before", "reason", "user", "rollout")
     ),
     "rollout.done": EventKind(
-        "an environment serves another release", ("environment", "release", "generation", "before", "user")
+        "an environment serves another release",
+        ("environment", "release", "generation", "before", "user", "rollout"),
     ),
     "check.passed": EventKind("a check of data that had failed finds nothing any more", ("dataset", "path")),
     "alert.opened": EventKind("an alert fires", _ALERT),
