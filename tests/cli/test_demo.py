@@ -46,7 +46,7 @@ def test_the_demo_prints_its_runs_as_a_table_and_succeeds(demo: Demo) -> None:
     assert demo.done.code == 0, demo.done.err
     head, *rows = demo.done.out.splitlines()
     assert head.split()[:3] == ["ID", "NAME", "STATE"]
-    assert len(rows) == 8
+    assert len(rows) == 10
 
 
 def test_the_demo_says_which_catalog_it_made_and_how_to_remove_it(demo: Demo) -> None:
@@ -96,11 +96,26 @@ def test_the_demo_serves_a_model_and_takes_a_worse_one_back(demo: Demo) -> None:
     prod = demo.program.json("env", "show", "prod")
     moves = demo.program.json("env", "history", "prod")["items"]
 
-    assert (prod["state"], prod["release_name"], prod["generation"]) == ("live", "digits-1", 3)
-    assert [(move["generation"], move["outcome"]) for move in moves] == [(3, "done"), (2, "rolled_back"), (1, "done")]
+    assert (prod["state"], prod["release_name"], prod["generation"]) == ("live", "digits-3", 4)
+    outcomes = [(move["generation"], move["outcome"]) for move in moves]
+    assert outcomes == [(4, "done"), (3, "done"), (2, "rolled_back"), (1, "done")]
     assert "labelled images are told right; 95% are asked for" in demo.done.err
     with urllib.request.urlopen(prod["observed"]["endpoint"] + "/health", timeout=10) as answer:
         assert answer.status == 200
+
+
+def test_the_demo_sees_its_camera_move_and_brings_a_better_model_by_rule(demo: Demo) -> None:
+    (alert,) = [one for one in demo.program.json("alert", "list")["items"] if one["source"] == "monitor"]
+    told = demo.program.json("alert", "show", alert["id"])["timeline"]
+    windows = demo.program.json("monitor", "show", "digits-live")["recent"]
+
+    by_rule = [one["who"] for one in told if one["what"].endswith(" done") and one["who"].startswith("policy:")]
+    assert sorted(by_rule[:2]) == ["policy:measure", "policy:retrain"]
+    assert by_rule[2:] == ["policy:register", "policy:release", "policy:promote"]
+    compared = next(one["words"] for one in told if "recent/acc>=present" in one["words"])
+    new, _, before = compared.partition(": ")[2].partition(" against ")
+    assert float(new) > 0.8 > 0.6 > float(before)
+    assert [one["verdict"] for one in windows][:5] == ["ok", "ok", "drift", "drift", "drift"]
 
 
 def test_the_demo_once_more_launches_only_a_long_run_anew(demo: Demo) -> None:
@@ -136,5 +151,5 @@ def test_the_demo_refuses_an_interpreter_that_is_not_there(cli: Program) -> None
 def test_a_dry_run_of_the_demo_makes_nothing(cli: Program) -> None:
     plan = cli.json("demo", "--dry-run")
 
-    assert plan["action"] == "demo" and len(plan["steps"]) == 12
+    assert plan["action"] == "demo" and len(plan["steps"]) == 13
     assert list(cli.cwd.iterdir()) == []

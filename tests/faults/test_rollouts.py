@@ -302,7 +302,8 @@ def test_a_first_release_that_fails_has_nothing_to_go_back_to(tmp_path: Path) ->
 
     ctx = shop.context()
     assert ctx.catalog.rollouts.get(1).state.value == "failed"
-    assert [one.kind for one in ctx.catalog.events.since(shop.now() - timedelta(hours=1))] == ["rollout.failed"]
+    events = ctx.catalog.events.since(shop.now() - timedelta(hours=1))
+    assert [one.kind for one in events] == ["release.created", "rollout.failed"]
 
 
 def test_a_target_that_is_full_of_something_else_moves_nothing(tmp_path: Path) -> None:

@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 from consolekit import opened
+from robot import Robot
 
 from hostile import STRINGS
+from mlconsole.actions.environments import SET, SetParams
+from mlconsole.actions.execute import execute
+from mlconsole.domain.environments import Standing
+from mlconsole.errors import ActionFailed
+from mlconsole.render.release_tables import MARKS
 from mlconsole.tui.console import Console
+from mlconsole.tui.environment_pages import TOKENS
 from mlconsole.tui.places import Location
 from shopkit import Shop
 
@@ -26,6 +33,14 @@ def shop(tmp_path: Path) -> Shop:
 
 def console(shop: Shop, place: str = "environments", target: str = "") -> Console:
     return Console(shop.context(), Location(place, target))
+
+
+async def does(user: Robot, name: str) -> None:
+    """Choose an action in the palette."""
+    await user.presses("ctrl+p")
+    await user.types(name)
+    await user.sees(name)
+    await user.presses("enter")
 
 
 def config(shop: Shop) -> str:
@@ -76,11 +91,75 @@ async def test_each_section_says_its_own(shop: Shop) -> None:
         await user.presses("2")
         await user.sees("config.json", "provides threshold=1")
         await user.presses("3")
-        await user.sees("✔ pass", "command:/bin/true")
+        await user.sees("✔ pass", "command:true")
         await user.presses("tab")
         await user.sees("? unproven", "no mlconsole.toml")
         await user.presses("5")
         await user.sees("planned › preflight › prepared", "gates: pass")
+
+
+async def test_pins_stand_in_the_way_and_are_said(shop: Shop) -> None:
+    async with opened(console(shop, "environment", "prod"), (120, 40)) as user:
+        await does(user, "env pin")
+        await user.types("config")
+        await user.presses("ctrl+s")
+        await user.sees("let no rollout change config config.json")
+        await user.presses("enter")
+        await user.sees("pinned", "config is pinned by ann")
+        await user.presses("p")
+        await user.types("two")
+        await user.presses("ctrl+s")
+        await user.sees("stands against it: config is pinned by ann", "Type prod to go on")
+        await user.types("prod")
+        await user.presses("enter")
+        await user.sees("was not rolled out", "config is pinned")
+        await does(user, "env unpin")
+        await user.types("config")
+        await user.presses("ctrl+s")
+        await user.sees("let rollouts change config")
+        await user.presses("enter")
+        await user.sees("may change again")
+        await user.sees_no("config is pinned by ann")
+    assert shop.settle().pointer.generation == 1
+
+
+async def test_what_is_withdrawn_is_shown_as_that_and_comes_back_with_the_next_rollout(shop: Shop) -> None:
+    async with opened(console(shop, "environment", "prod"), (120, 40)) as user:
+        await does(user, "env withdraw")
+        await user.sees("take down what is live", "Type prod to go on")
+        await user.types("prod")
+        await user.presses("enter")
+        await user.sees("■ withdrawn", "by ann at")
+        assert not (shop.place / "current").exists()
+        await user.presses("p")
+        await user.types("two")
+        await user.presses("ctrl+s")
+        await user.sees("Type prod to go on")
+        await user.types("prod")
+        await user.presses("enter")
+        await user.sees("● live", "#2")
+    shop.check()
+
+
+async def test_a_rollout_that_waits_for_a_person_is_taken_or_undone_with_a_key(shop: Shop) -> None:
+    ctx = shop.context()
+    execute(ctx, SET, SetParams("prod", gate=("command:/bin/sh -c '[ $MLCONSOLE_GENERATION != 2 ] || exit 75'",)))
+    ctx.close()
+    with pytest.raises(ActionFailed):
+        shop.rollout("two")
+    async with opened(console(shop, "environment", "prod"), (120, 40)) as user:
+        await user.sees("held", "waits for", "it ended with 75. Take it", "#2")
+        await user.presses("3")
+        await user.sees("? inconclusive")
+        await user.presses("u")
+        await user.sees("go back to what was good before")
+        await user.presses("enter")
+        await user.sees("● live", "generation 3")
+    assert config(shop) == '{"threshold": 1}'
+
+
+def test_every_way_to_stand_has_its_mark_and_colour() -> None:
+    assert set(TOKENS) == set(MARKS) == set(Standing)
 
 
 async def test_a_drift_is_seen_and_says_its_repair(shop: Shop) -> None:

@@ -57,6 +57,7 @@ def plan(ctx: Context, params: DemoParams) -> Plan:
     steps.append(Step(f'release "{demo_story.GOOD[0]}", serve it on loopback as "{demo_story.ENVIRONMENT}"', home))
     steps.append(Step(f'roll out "{demo_story.WORSE[0]}", which is worse: its gate fails, and it is taken back', home))
     command = f"mlconsole demo --directory {shlex.quote(params.directory)}"
+    steps.append(Step("move the camera: rules see it, train again and roll out what the gates find better", home))
     return Plan("demo", Effect.WRITE, tuple(steps), command=command)
 
 

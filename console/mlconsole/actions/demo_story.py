@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlconsole.actions import dataset, environments, model, release, rollout
+from mlconsole.actions import dataset, demo_loop, environments, model, release, rollout
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
 from mlconsole.demo.trainings import SERVED
@@ -49,22 +49,41 @@ class Stage:
 
 
 def tell(ctx: Context, stage: Stage) -> None:
-    """Roll out a good model, then a worse one; does nothing where that was done before.
+    """Roll out a good model, then a worse one, then let what it is asked change; does what was not done before.
 
     Raises:
         ActionFailed: what should have come of it did not.
     """
-    there = [one for one in ctx.catalog.environments.all() if one.name == ENVIRONMENT]
-    if there and there[0].pointer.generation:
-        return
     digits = _digits(stage.interpreter)
+    there = [one for one in ctx.catalog.environments.all() if one.name == ENVIRONMENT]
+    if not there or not there[0].pointer.generation:
+        _move(ctx, stage, digits, is_there=bool(there))
+    demo_loop.play(ctx, _scene(ctx, stage, digits))
+
+
+def _scene(ctx: Context, stage: Stage, digits: Path) -> demo_loop.Scene:
+    live = ctx.catalog.environments.get(ENVIRONMENT)
+    return demo_loop.Scene(
+        ENVIRONMENT,
+        MODEL,
+        live.observed.endpoint or "",
+        stage.interpreter,
+        stage.folder,
+        stage.asked,
+        digits,
+        _gates(stage),
+    )
+
+
+def _move(ctx: Context, stage: Stage, digits: Path, *, is_there: bool) -> None:
+    """Release and roll out a good model, then a worse one, which its gate takes back."""
     _keep_some(digits, stage.labelled)
     execute(ctx, dataset.ADD, dataset.AddParams(str(digits), MODEL))
     for run, name in (GOOD, WORSE):
         execute(ctx, model.REGISTER, model.RegisterParams(run, MODEL))
         newest = ctx.catalog.models.get(MODEL).label
         execute(ctx, release.CREATE, release.CreateParams(model=newest, code=str(SERVED), name=name))
-    if not there:
+    if not is_there:
         execute(ctx, environments.CREATE, _environment(stage))
     _roll_out(ctx, GOOD[1])
     try:
@@ -79,13 +98,18 @@ def tell(ctx: Context, stage: Stage) -> None:
 
 def _environment(stage: Stage) -> environments.CreateParams:
     serve = [stage.interpreter, "-I", "{release}/code/serve.py", "{release}", "{port}", str(stage.asked)]
-    ask = [stage.interpreter, "-I", str(SERVED / "ask.py"), str(stage.labelled), f"{LEAST_ACCURACY}"]
     return environments.CreateParams(
         ENVIRONMENT,
         target="process",
         set=(f"command={json.dumps(serve)}", "health=/health"),
-        gate=("http:/health", f"command:{shlex.join(ask)}"),
+        gate=_gates(stage),
     )
+
+
+def _gates(stage: Stage) -> tuple[str, ...]:
+    """It is healthy, and tells labelled images right."""
+    ask = [stage.interpreter, "-I", str(SERVED / "ask.py"), str(stage.labelled), f"{LEAST_ACCURACY}"]
+    return "http:/health", f"command:{shlex.join(ask)}"
 
 
 def _roll_out(ctx: Context, name: str) -> None:

@@ -299,7 +299,7 @@ class PinParams:
     """What may not change, and why."""
 
     name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
-    axis: str | None = param(None, help="this part alone, instead of all", choices=AXES)
+    axis: str | None = param(None, help="this part alone, instead of all", choices=AXES, asked=True)
     reason: str = param("", help="why, for those who ask later", metavar="TEXT")
 
 
@@ -329,7 +329,9 @@ class UnpinParams:
     """What may change again."""
 
     name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
-    axis: str | None = param(None, help="this part alone, instead of what was pinned as a whole", choices=AXES)
+    axis: str | None = param(
+        None, help="this part alone, instead of what was pinned as a whole", choices=AXES, asked=True
+    )
 
 
 def plan_unpin(ctx: Context, params: UnpinParams) -> Plan:
@@ -360,7 +362,9 @@ class FreezeParams:
     """For how long, and why."""
 
     name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
-    until: str | None = param(None, help="when it ends: a duration from now, or a date and time", metavar="TIME")
+    until: str | None = param(
+        None, help="when it ends: a duration from now, or a date and time", metavar="TIME", asked=True
+    )
     since: str = param("now", help="when it begins: a date and time", metavar="TIME")
     reason: str = param("", help="why, for those who ask later", metavar="TEXT")
 

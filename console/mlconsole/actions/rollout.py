@@ -18,7 +18,7 @@ from mlconsole.catalog.releases import NewRelease, put_release
 from mlconsole.catalog.rollouts import accept, enter, insert_rollout, open_of, rewrite_intent
 from mlconsole.domain.contracts import Axis, Verdict
 from mlconsole.domain.environments import Environment, changed_axes
-from mlconsole.domain.gates import Answer
+from mlconsole.domain.gates import Answer, brief
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.releases import Release, short
 from mlconsole.domain.results import Done
@@ -118,7 +118,7 @@ def _asked_of(environment: Environment, asked: Asked) -> Iterator[Step]:
     if environment.bake_s:
         yield Step(f"it is looked at for {environment.bake_s:g} s")
     for gate in environment.gates:
-        yield Step(f"gate: {gate.words}")
+        yield Step(f"gate: {brief(gate.words)}")
     if not environment.gates:
         yield Step("no gate is asked: nothing says whether it is good")
     elif asked.environment.release is not None:
@@ -239,7 +239,9 @@ def abort(ctx: Context, params: NameParams) -> RolloutPage:
 def plan_accept(ctx: Context, params: NameParams) -> Plan:
     """What would be taken as it is."""
     one = under_way(ctx, ctx.catalog.environments.get(params.name))
-    steps = tuple(Step(f"take it as it is: {each.gate}: {each.answer.value} {each.words}") for each in one.answers)
+    steps = tuple(
+        Step(f"take it as it is: {brief(each.gate)}: {each.answer.value} {each.words}") for each in one.answers
+    )
     steps += (Step(f"{one.name} is done at generation {one.generation}", one.name),)
     command = shlex.join(["mlconsole", "env", "accept", params.name, "--yes"])
     return Plan("env accept", Effect.DESTROY, steps, command=command)

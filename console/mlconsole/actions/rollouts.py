@@ -36,7 +36,7 @@ from mlconsole.catalog.environments import (
 )
 from mlconsole.catalog.rollouts import enter, tell_done, tell_failed, wait
 from mlconsole.domain.environments import Environment, changed_axes
-from mlconsole.domain.gates import Answer, GateAnswer, together
+from mlconsole.domain.gates import Answer, GateAnswer, brief, together
 from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutState
 from mlconsole.domain.targets import TargetOrder
 from mlconsole.errors import BackendUnreachable, Interrupted, MlconsoleError
@@ -220,7 +220,7 @@ class Carrier:
         bake_until = rollout.bake_until or now
         is_taken = bool(rollout.accepted)
         if verdict is Answer.FAIL and not is_taken:
-            failed = "; ".join(f"{one.gate}: {one.words}" for one in answers if one.answer is Answer.FAIL)
+            failed = "; ".join(f"{brief(one.gate)}: {one.words}" for one in answers if one.answer is Answer.FAIL)
             self._note(answers)
             return self._fail(failed)
         if now < bake_until and not is_taken:
@@ -228,7 +228,7 @@ class Carrier:
             pause = min(LONGEST_LOOK_S, max(FIRST_PAUSE_S, self._environment.bake_s / 5), left)
             return self._wait(pause, f"it is looked at for {left:.0f} s more", answers)
         if verdict in (Answer.ERROR, Answer.INCONCLUSIVE) and not is_taken:
-            found = "; ".join(f"{one.gate}: {one.words}" for one in answers if one.answer is verdict)
+            found = "; ".join(f"{brief(one.gate)}: {one.words}" for one in answers if one.answer is verdict)
             name = self._environment.name
             return self._wait(HELD_S, f"{found}. Take it: mlconsole env accept {name}", answers, held=True)
         return self._finish(answers, verdict)
@@ -318,7 +318,7 @@ def note_evaluations(db: Connection, rollout: Rollout, answers: Sequence[GateAns
 
     for one in answers:
         key = f"evaluation:{rollout.name}:{rollout.generation}:{one.gate}:{one.answer.value}"
-        node = put_node(db, NodeKind.EVALUATION, key, f"{one.gate}: {one.answer.value}", to_us(now))
+        node = put_node(db, NodeKind.EVALUATION, key, f"{brief(one.gate)}: {one.answer.value}", to_us(now))
         put_edge(db, node, f"release:{rollout.release_id}", "evaluated")
 
 

@@ -38,7 +38,10 @@ LEFT JOIN run ON run.id = firing.run_id AND firing.run_id != ''
 WHERE firing.policy = :policy AND (firing.state IN ('waiting', 'proposed', 'due', 'started') OR run.state IN {LIVE})
 """
 SELECT_CAUSE = """
-SELECT firing.chain FROM caused JOIN firing ON firing.n = caused.firing WHERE caused.what IN (:event, :subject, :run, :rollout)
+SELECT firing.chain
+FROM caused
+JOIN firing ON firing.n = caused.firing
+WHERE caused.what IN (:event, :subject, :run, :rollout)
 ORDER BY firing.n DESC
 LIMIT 1
 """

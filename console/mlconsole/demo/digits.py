@@ -7,6 +7,7 @@ mlconsole only the recorder. Run it as ``mlconsole launch -- python digits.py --
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import struct
 import tempfile
@@ -38,6 +39,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--norm", action="store_true", help="normalise the hidden layer over the batch")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--recent", default="", help="CSV of labelled images that came in lately, to learn from as well"
+    )
+    parser.add_argument("--kept", default="", help="CSV of such images that are kept back, to judge by")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds to rest after a step")
     parser.add_argument("--minutes", type=float, default=0.0, help="end after the epoch in which they have passed")
     return parser.parse_args()
@@ -60,6 +65,10 @@ def train(args: argparse.Namespace, run: mlconsole.Run) -> nn.Module:
     parts = train_test_split(images / PIXEL_MAX, labels, test_size=0.2, random_state=args.seed, stratify=labels)
     x, x_val = (torch.tensor(part, dtype=torch.float32).reshape(-1, 1, 8, 8) for part in parts[:2])
     y, y_val = (torch.tensor(part) for part in parts[2:])
+    if args.recent:
+        new_x, new_y = labelled(args.recent)
+        x, y = torch.cat((x, new_x)), torch.cat((y, new_y))
+        run.log_dataset(args.recent, name="digits-recent")
     model = network(args)
     run.log_params({"weights": sum(p.numel() for p in model.parameters()), "images": len(x)})
     momentum = {"momentum": args.momentum} if args.optimizer == "sgd" else {}
@@ -78,11 +87,21 @@ def train(args: argparse.Namespace, run: mlconsole.Run) -> nn.Module:
             time.sleep(args.pause)
         val_loss, accuracy = evaluate(model, x_val, y_val)
         run.log({"val/loss": val_loss, "val/acc": accuracy, "epoch": epoch}, step=step)
+        if args.kept:
+            run.log({"recent/acc": evaluate(model, *labelled(args.kept))[1]}, step=step)
         print(f"epoch {epoch}/{args.epochs}  train/loss {loss.item():.4g}  val/loss {val_loss:.4g}  acc {accuracy:.3f}")
         if args.minutes and time.monotonic() - started > 60 * args.minutes:
             print(f"{args.minutes:g} minutes have passed: enough.")
             break
     return model
+
+
+def labelled(path: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and digits of a CSV file without a header: 64 pixels and the digit in each line."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [[float(cell) for cell in row] for row in csv.reader(file)]
+    found = torch.tensor(rows)
+    return found[:, :64].reshape(-1, 1, 8, 8) / PIXEL_MAX, found[:, 64].long()
 
 
 def evaluate(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:

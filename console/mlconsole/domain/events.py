@@ -69,7 +69,8 @@ KINDS: dict[str, EventKind] = {
     ),
     "check.failed": EventKind("a check of data has found something", ("dataset", "path", "failed", "first")),
     "rollout.failed": EventKind(
-        "a rollout did not reach its goal", ("environment", "release", "generation", "before", "reason", "user", "rollout")
+        "a rollout did not reach its goal",
+        ("environment", "release", "generation", "before", "reason", "user", "rollout"),
     ),
     "rollout.done": EventKind(
         "an environment serves another release",

@@ -82,6 +82,17 @@ class Comparison:
         return {"+": present + amount, "-": present - amount, "*": present * amount}.get(found[1] or "+", present)
 
 
+def brief(words: str) -> str:
+    """A gate's words as they are read: of every path in a command its last part alone."""
+    kind, _, text = words.partition(":")
+    if kind != GateKind.COMMAND.value:
+        return words
+    try:
+        return f"{kind}:{shlex.join(word.rsplit('/', 1)[-1] or word for word in argv_of(text))}"
+    except UsageError:
+        return words
+
+
 def gate_of(text: str) -> Gate:
     """The gate that a text says.
 

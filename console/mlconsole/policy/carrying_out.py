@@ -31,6 +31,7 @@ from mlconsole.policy.params import params_of
 
 COSTLY = ("launch", "run relaunch", "reproduce")
 MOST_TRIES = 5
+LONGEST_WORDS = 200
 LAUNCHER_DIED = "the launcher ended before"
 
 
@@ -97,7 +98,7 @@ def _do(ctx: Context, doing: Doing, action: Action[Any], params: Any, *, is_conf
     state, run_id = FiringState.DONE, ""
     try:
         result = execute(ctx.caused_by(doing), action, params, confirmed=is_confirmed)
-        why, run_id = _words(result), result.id if isinstance(result, Run) else ""
+        why, run_id = _words(result, ctx), result.id if isinstance(result, Run) else ""
     except LeaseLost:
         return  # Whoever watches now finds out how far it came.
     except Exception as error:  # noqa: BLE001  the top of its thread; actions call strangers' plugins
@@ -105,7 +106,7 @@ def _do(ctx: Context, doing: Doing, action: Action[Any], params: Any, *, is_conf
     ctx.catalog.write(lambda db: doing.end(db, state, why, ctx.clock(), run_id), durable=True)
 
 
-def _words(result: object) -> str:
+def _words(result: object, ctx: Context) -> str:
     if isinstance(result, Updates):
         result = result.items
     if isinstance(result, Iterator):
@@ -116,7 +117,12 @@ def _words(result: object) -> str:
         return result.message
     if isinstance(result, Listing):
         return f"{len(result.items)} {result.kind}" + (", something was found" if result.failed else "")
-    return "done"
+    from mlconsole.render.tables import lines  # 5 ms, where something was done
+
+    try:
+        return next(iter(lines(result, ctx.clock())), "done")[:LONGEST_WORDS]
+    except TypeError:
+        return "done"
 
 
 def settle_begun(ctx: Context, fence: int, is_running: frozenset[int]) -> None:

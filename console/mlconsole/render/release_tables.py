@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mlconsole.domain.contracts import Axis
 from mlconsole.domain.environments import Environment, EnvironmentPage, Move, Observed, Standing
+from mlconsole.domain.gates import brief
 from mlconsole.domain.releases import Release, ReleaseDiff, ReleasePage, short
 from mlconsole.domain.rollouts import Rollout, RolloutPage
 from mlconsole.domain.times import iso
@@ -136,8 +137,8 @@ def _gates(found: Environment, rollout: Rollout | None) -> Iterator[str]:
     rows = []
     for gate in found.gates:
         told = answers.pop(gate.words, None)
-        rows.append((gate.words, told.answer.value if told else "not asked", told.words if told else ""))
-    rows += [(one.gate, one.answer.value, one.words) for one in answers.values()]
+        rows.append((brief(gate.words), told.answer.value if told else "not asked", told.words if told else ""))
+    rows += [(brief(one.gate), one.answer.value, one.words) for one in answers.values()]
     yield ""
     yield from table(("GATE", "ANSWER", ""), rows) if rows else ["no gate: nothing says whether a release is good"]
 
@@ -162,4 +163,6 @@ def _rollout(page: RolloutPage) -> Iterator[str]:
     head = (found.name, f"generation {found.generation}", short(found.release_id), found.state.value, found.message)
     yield "  ".join(clean(part, 300) for part in head if part)
     if found.answers:
-        yield from table(("GATE", "ANSWER", ""), [(one.gate, one.answer.value, one.words) for one in found.answers])
+        yield from table(
+            ("GATE", "ANSWER", ""), [(brief(one.gate), one.answer.value, one.words) for one in found.answers]
+        )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mlconsole.domain.contracts import Verdict
 from mlconsole.domain.environments import EnvironmentPage, Move, Observed, Standing
-from mlconsole.domain.gates import Answer
+from mlconsole.domain.gates import Answer, brief
 from mlconsole.domain.releases import short
 from mlconsole.domain.rollouts import Rollout, RolloutPage, RolloutState
 from mlconsole.domain.times import iso
@@ -71,15 +71,17 @@ def head(page: EnvironmentPage, now: datetime) -> Lines:
     """The head of an environment: what is live, whether that is what was seen, and what stands in the way."""
     found = page.environment
     release = found.release
-    live: list[Span] = [("nothing yet", "dim")]
-    if release is not None:
+    live: list[Span] = [("nothing" if found.withdrawn else "nothing yet", "dim")]
+    if release is not None and not found.withdrawn:
         live = [(release.label, "strong"), (f"  {release.short}  generation {found.pointer.generation}", "dim")]
     rows: list[tuple[str, list[Span]]] = [
         ("live", live),
         ("seen", [(seen(found.observed, now), "value"), (f"  {found.observed.endpoint or ''}", "accent")]),
+        ("withdrawn", [(found.withdrawn, "warn")]),
         ("drift", [(found.drift, "warn")]),
         ("repair", [(page.repair, "accent")]),
         ("rollout", [(_under_way(page.rollout), "warn")]),
+        ("waits for", [(page.rollout.message if page.rollout else "", "value")]),
         ("breaker", [(found.breaker, "error")]),
         *(("pinned", [(pin.words, "warn")]) for pin in page.pins),
         *(("freeze", [(freeze.words, "warn")]) for freeze in page.freezes),
@@ -90,8 +92,7 @@ def head(page: EnvironmentPage, now: datetime) -> Lines:
 def _under_way(one: Rollout | None) -> str:
     if one is None:
         return ""
-    goal = f"{one.kind.value} to {short(one.release_id)} {'held' if one.held else one.state.value}"
-    return f"{goal}: {one.message}" if one.message else goal
+    return f"{one.kind.value} to {short(one.release_id)} {'held' if one.held else one.state.value}"
 
 
 def timeline(page: EnvironmentPage, now: datetime) -> Lines:
@@ -101,7 +102,8 @@ def timeline(page: EnvironmentPage, now: datetime) -> Lines:
     width = max(len(_name(move)) for move in page.history)
     out: Lines = []
     for number, move in enumerate(page.history):
-        out.append(_generation(move, is_live=number == 0, width=min(width, 32), now=now))
+        is_live = number == 0 and not page.environment.withdrawn
+        out.append(_generation(move, is_live=is_live, width=min(width, 32), now=now))
         why = [(f"  │   {move.reason}", "dim")] if move.reason not in ("rollout", "") else []
         out += [why] if why else []
         out += [[("  │", "grid")]] if number + 1 < len(page.history) else []
@@ -160,7 +162,7 @@ def gates(page: EnvironmentPage) -> Lines:
     for words in dict.fromkeys([*(gate.words for gate in found.gates), *answers]):
         told = answers.get(words)
         mark, token = ANSWERS[told.answer] if told else ("· not asked", "dim")
-        out.append([(f"{mark:16}", token), (words, "name"), (f"  {told.words if told else ''}", "dim")])
+        out.append([(f"{mark:16}", token), (brief(words), "name"), (f"  {told.words if told else ''}", "dim")])
     if not out:
         out = [[("· none", "dim"), ("  No gate is asked: nothing says whether a release is good.", "warn")]]
     bake = f"looked at for {numbers.duration(found.bake_s)}" if found.bake_s else "asked at once"

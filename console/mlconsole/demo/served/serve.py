@@ -1,9 +1,9 @@
 """Answers which digit an image shows: ``serve.py RELEASE PORT [LOG]``, on loopback.
 
 ``GET /health`` is 200 once the weights are read. ``POST /predict`` takes ``{"images": [[64 numbers from 0 to 16],
-...]}`` and answers ``{"digits": [...], "confidences": [...], "model": NAME}``. With LOG, what was asked is appended to
-that file, a line of JSON for each image: figures of the image, the answer, and the release that gave it. It needs
-torch, and nothing of mlconsole.
+...]}`` and answers ``{"digits": [...], "confidences": [...], "model": NAME, "release": ID}``. With LOG, what was asked
+is appended to that file, a line of JSON for each image: figures of the image, the answer, and the release that gave
+it; what is asked with ``"log": false``, to try the model, is not. It needs torch, and nothing of mlconsole.
 """
 
 from __future__ import annotations
@@ -74,14 +74,15 @@ class Answers:
         self._log = log
         self._lock = threading.Lock()
 
-    def predict(self, images: list[list[float]]) -> dict[str, object]:
-        """The digit that each image shows, and how sure that is."""
+    def predict(self, images: list[list[float]], *, is_logged: bool = True) -> dict[str, object]:
+        """The digit that each image shows, how sure that is, and who says so."""
         with torch.no_grad():
             chances = self._model(torch.tensor(images, dtype=torch.float32) / PIXEL_MAX).softmax(1)
         sure, digits = (found.tolist() for found in chances.max(1))
-        if self._log is not None:
+        if self._log is not None and is_logged:
             self._write(images, digits, sure)
-        return {"digits": digits, "confidences": [round(one, 4) for one in sure], "model": self.path.name}
+        sure = [round(one, 4) for one in sure]
+        return {"digits": digits, "confidences": sure, "model": self.path.name, "release": self._release}
 
     def _write(self, images: list[list[float]], digits: list[int], sure: list[float]) -> None:
         assert self._log is not None
@@ -114,8 +115,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404 if self.path != "/predict" else 413, {"error": "POST at most 8 MiB to /predict"})
             return
         try:
-            images = json.loads(self.rfile.read(size))["images"]
-            self._send(200, self.answers.predict(images))
+            asked = json.loads(self.rfile.read(size))
+            self._send(200, self.answers.predict(asked["images"], is_logged=asked.get("log", True) is True))
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             self._send(400, {"error": f"{type(error).__name__}: {error}"})
 

@@ -19,13 +19,13 @@ class EnvironmentsScreen(ListScreen):
     """A line for each environment; Enter opens it."""
 
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("name", "ENVIRONMENT", width=18, least=10, most=40, priority=0),
+        Column("name", "ENVIRONMENT", width=18, least=10, most=24, priority=0),
         Column("state", "STATE", width=12, least=11, priority=1),
         Column("release", "RELEASE", width=16, least=12, most=32, priority=2),
         Column("generation", "GEN", True, 5, 3, priority=3),
         Column("model", "MODEL", width=16, least=8, most=32, priority=4),
         Column("data", "DATA", width=14, least=8, most=32, priority=5),
-        Column("code", "CODE", width=20, least=8, most=40, priority=6),
+        Column("code", "CODE", width=16, least=8, most=32, priority=6),
         Column("moved", "MOVED", True, 9, 8, priority=7),
         Column("seen", "SEEN", width=30, least=12, most=80, priority=8),
     )

@@ -1,0 +1,102 @@
+"""The closed loop: drift, a retrain by rule, a release, gates, done or taken back; real processes, a pushed clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loopkit import SHIFT, Loop
+from mlconsole.actions import run_stop
+from mlconsole.actions.alert import incident
+from mlconsole.domain.alerts import Incident
+
+MEASURED, RETRAINED = "launch measure", "launch retrain"
+RELEASED = ["model register", "release create", "env rollout"]
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(tmp_path)
+    yield made
+    made.close()
+
+
+def story(loop: Loop) -> Incident:
+    """The one incident that the drift is."""
+    (alert,) = [one for one in loop.ctx.catalog.alerts.listed() if one.source == "monitor"]
+    return incident(loop.ctx, alert)
+
+
+def done(loop: Loop) -> list[str]:
+    """What the rules have done, in order."""
+    return [firing.do for firing in loop.firings() if firing.state == "done"]
+
+
+def test_drift_ends_in_a_better_release_by_rule_and_is_told_in_one_place(loop: Loop) -> None:
+    loop.sees(400)
+    loop.watch(minutes=2)
+    assert loop.firings() == [] and loop.right_share(SHIFT) < 0.7
+
+    loop.drifts()
+    loop.goes_on()
+    assert done(loop) == ["launch", "launch", *RELEASED]
+    assert loop.live.pointer.generation == 2 and story(loop).timeline[-1].kind != "rollout.done"
+    for _ in range(3):
+        loop.sees(200, SHIFT)
+        loop.watch(hours=1)
+
+    assert loop.right_share(SHIFT) > 0.95
+    assert loop.live.release is not None and loop.live.release.name == "cutter-2"
+    told = [(one.kind, one.who) for one in story(loop).timeline if one.kind not in ("run.ended", "launch begun")]
+    assert [one for one in told if "alert" not in one[0] and not one[0].endswith("begun")] == [
+        ("drift.opened", ""),
+        ("launch done", "policy:measure"),
+        ("launch done", "policy:retrain"),
+        ("model register done", "policy:register"),
+        ("model.registered", ""),
+        ("release create done", "policy:release"),
+        ("release.created", ""),
+        ("env rollout done", "policy:promote"),
+        ("rollout committed", "prod"),
+        ("gate pass", "prod"),
+        ("gate pass", "prod"),
+        ("rollout done", "prod"),
+        ("rollout.done", ""),
+    ]
+    assert done(loop) == ["launch", "launch", *RELEASED]  # Though what is asked goes on being other than it was.
+    by_rule = [row.action for row in loop.ctx.catalog.audit.newest(100) if row.actor.startswith("policy:")]
+    assert sorted(set(by_rule)) == sorted({"launch", *RELEASED}) and loop.ctx.catalog.audit.first_bad() is None
+
+
+def test_a_retrain_that_is_no_better_is_taken_back_and_not_tried_again(loop: Loop) -> None:
+    (loop.folder / "ill").touch()
+    loop.drifts()
+    loop.goes_on()
+    for _ in range(4):
+        loop.sees(200, SHIFT)
+        loop.watch(hours=1)
+
+    assert loop.live.release is not None and loop.live.release.name == "cutter-1"
+    assert [move.generation for move in loop.ctx.catalog.environments.moves(loop.live.number)] == [3, 2, 1]
+    assert loop.ctx.catalog.releases.quarantine(loop.ctx.catalog.releases.get("cutter-2").id)
+    assert done(loop) == ["launch", "launch", *RELEASED]
+    kinds = [one.kind for one in story(loop).timeline]
+    assert kinds.index("gate fail") < kinds.index("rollout rolled back") < kinds.index("automatic done")
+    assert "rollout.failed" in kinds
+
+
+def test_a_retrain_that_somebody_stops_leaves_nothing_and_is_not_started_again(loop: Loop) -> None:
+    (loop.folder / "slow").touch()
+    loop.drifts()
+    (retrain,) = [run for run in loop.runs() if run.experiment == "retrain"]
+    loop.do(run_stop.STOP, (retrain.id,))
+    loop.wait_for_runs()
+    for _ in range(4):
+        loop.sees(200, SHIFT)
+        loop.watch(hours=1)
+
+    assert done(loop) == ["launch", "launch"]
+    assert len(loop.runs()) == 3 and not loop.ctx.catalog.runs.live()
+    assert loop.live.pointer.generation == 1 and loop.live.observed.healthy
