@@ -109,9 +109,8 @@ def test_the_demo_sees_its_camera_move_and_brings_a_better_model_by_rule(demo: D
     told = demo.program.json("alert", "show", alert["id"])["timeline"]
     windows = demo.program.json("monitor", "show", "digits-live")["recent"]
 
-    by_rule = [one["who"] for one in told if one["what"].endswith(" done") and one["who"].startswith("policy:")]
-    assert sorted(by_rule[:2]) == ["policy:measure", "policy:retrain"]
-    assert by_rule[2:] == ["policy:register", "policy:release", "policy:promote"]
+    by_rule = [one["who"] for one in told if one["what"] == "policy fired"]
+    assert sorted(by_rule[:2]) == ["measure", "retrain"] and by_rule[2:] == ["register", "release", "promote"]
     compared = next(one["words"] for one in told if "recent/acc>=present" in one["words"])
     new, _, before = compared.partition(": ")[2].partition(" against ")
     assert float(new) > 0.8 > 0.6 > float(before)

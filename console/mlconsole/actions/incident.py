@@ -9,6 +9,7 @@ from mlconsole.actions.context import Context
 from mlconsole.catalog import Catalog
 from mlconsole.domain.alerts import Alert, Incident, Moment
 from mlconsole.domain.events import Event
+from mlconsole.domain.gates import brief
 from mlconsole.domain.policies import DEEPEST, Firing, FiringState
 from mlconsole.domain.rollouts import RolloutPage, RolloutState
 
@@ -107,6 +108,6 @@ def _steps(page: RolloutPage) -> Iterator[Moment]:
     for step in page.steps:
         if step.state.is_over:
             for one in rollout.answers:
-                yield Moment(step.at, f"gate {one.answer}", rollout.name, f"{one.gate}: {one.words}")
+                yield Moment(step.at, f"gate {one.answer}", rollout.name, f"{brief(one.gate)}: {one.words}")
         if step.state is RolloutState.COMMITTED or step.state.is_over:
             yield Moment(step.at, f"{rollout.kind} {step.state.value.replace('_', ' ')}", rollout.name, step.words)
