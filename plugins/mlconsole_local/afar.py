@@ -6,15 +6,17 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlconsole.plugin_api import Handle, JobSpec, Observation, Outcome, State
+from mlconsole.plugin_api import ActionFailed, Handle, JobSpec, Observation, Outcome, State
 
 Record = dict[str, Any]
 SUFFIX = ".mlog"
+INTENT = "intent.json"
 
 
 def observation_of(token: str, seen: Mapping[str, Any]) -> Observation:
@@ -52,6 +54,41 @@ def job_of(spec: JobSpec, token: str, cwd: str, env: Mapping[str, str], grace_s:
         "teardown": [list(argv) for argv in spec.teardown],
         "warning": [spec.warning.signal, spec.warning.lead_s] if spec.warning else None,
     }
+
+
+def intent_of(directory: str) -> Record | None:
+    """What was written down before a job of this folder was submitted; None when nothing was."""
+    try:
+        found = json.loads(Path(directory, "job", INTENT).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def intend(spec: JobSpec, token: str, more: Mapping[str, object]) -> Record:
+    """Write down that a job is about to be submitted, once; returns what stands there.
+
+    Raises:
+        ActionFailed: the folder holds another job, or cannot be written.
+    """
+    folder = Path(spec.directory, "job")
+    record = {"token": token, "run_id": spec.run_id, "home": spec.env.get("MLCONSOLE_HOME", ""), "at": time.time()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".{INTENT}.{os.getpid()}.tmp"
+        draft.write_text(json.dumps({**record, **more}), encoding="utf-8")
+        try:
+            os.link(draft, folder / INTENT)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    except OSError as error:
+        raise ActionFailed(f'The job folder "{folder}" cannot be written: {error.strerror}.') from error
+    known = intent_of(spec.directory) or {}
+    if known.get("token") != token:
+        raise ActionFailed(f'"{folder}" already holds another job.')
+    return known
 
 
 def recorder_in(python_path: str) -> str:

@@ -257,10 +257,11 @@ def _press(folder: str, start: "Record", grace_s: float, by: str) -> "Optional[L
         if _is_settled(folder) or shim.read(folder, "cleanup.json") != before:
             return None
         time.sleep(POLL_S)
-    return None if _is_settled(folder) else _end_family(folder, start, kill_at)
+    return None if _is_settled(folder) else end_family(folder, start, kill_at)
 
 
-def _end_family(folder: str, start: "Record", kill_at: float) -> "List[str]":
+def end_family(folder: str, start: "Record", kill_at: float) -> "List[str]":
+    """End what is left of a job without its supervisor; returns what would not end, named."""
     record = shim.read(folder, "exit.json") or start
     left = family(record)
     for each in left:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-PARTS = ("shim.py", "finaliser.py", "agent.py")
+PARTS = ("shim.py", "finaliser.py", "agent.py", "batch.py")
 # A folder alone is what a supervisor starts a finaliser with.
 MAIN = """import sys
 word = sys.argv[1]
@@ -19,6 +19,9 @@ if word == "shim":
 elif word == "serve":
     import agent
     agent.serve(sys.argv[0])
+elif word == "batch":
+    import batch
+    sys.exit(batch.main(sys.argv[0], sys.argv[2:]))
 else:
     import finaliser
     sys.exit(finaliser.main(word))

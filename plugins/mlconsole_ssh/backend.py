@@ -18,7 +18,6 @@ from typing import Any
 
 from mlconsole.plugin_api import (
     Ability,
-    ActionFailed,
     BackendUnreachable,
     Handle,
     HostStatus,
@@ -31,7 +30,7 @@ from mlconsole.plugin_api import (
     UsageError,
 )
 from mlconsole_local import submission
-from mlconsole_local.afar import Mirror, Record, folder_name, job_of, observation_of, recorder_in
+from mlconsole_local.afar import Mirror, Record, folder_name, intend, intent_of, job_of, observation_of, recorder_in
 from mlconsole_ssh.hosts import NO_HOSTS, SshSettings
 from mlconsole_ssh.link import Link
 
@@ -42,7 +41,6 @@ SUBMIT_S = 45.0
 CANCEL_SLACK_S = 15.0
 #: A submit that is this old and unknown to its host is made impossible there, and then it is certain that it never was.
 FINAL_AFTER_S = 50.0
-INTENT = "ssh.json"
 ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.TIME_LIMIT, Ability.WARNING)
 MOST_HOSTS_AT_ONCE = 16
 
@@ -107,26 +105,11 @@ class SshBackend:
 
     def _intent(self, spec: JobSpec, token: str) -> Record:
         """Which host a token is for, written down before the host hears of it."""
-        folder = Path(spec.directory, "job")
-        known = _read(folder / INTENT)
-        if known is None:
-            known = {"token": token, "host": self._settings.choose(spec.options), "root": self._settings.root}
-            known |= {"run_id": spec.run_id, "home": spec.env.get("MLCONSOLE_HOME", ""), "at": time.time()}
-            folder.mkdir(parents=True, exist_ok=True)
-            draft = folder / f".{INTENT}.{os.getpid()}.tmp"
-            draft.write_text(json.dumps(known), encoding="utf-8")
-            try:
-                os.link(draft, folder / INTENT)
-            except FileExistsError:
-                known = _read(folder / INTENT) or {}
-            finally:
-                draft.unlink()
-        if known.get("token") != token:
-            raise ActionFailed(f'"{folder}" already holds another job.')
-        return known
+        known = intent_of(spec.directory)
+        return intend(spec, token, {"host": known["host"] if known else self._settings.choose(spec.options)})
 
     def _handle(self, directory: str, token: str) -> Handle:
-        known = _read(Path(directory, "job", INTENT)) or {}
+        known = intent_of(directory) or {}
         data = {name: known.get(name, "") for name in ("host", "run_id", "home")}
         return Handle(self.name, token, {"directory": directory, **data})
 
@@ -191,7 +174,7 @@ class SshBackend:
 
     def find(self, token: str, directory: str) -> Handle | None:
         """The job of this token on the host that its launch had chosen."""
-        known = _read(Path(directory, "job", INTENT))
+        known = intent_of(directory)
         if known is None or known["token"] != token:
             return None
         is_old = time.time() - known["at"] > FINAL_AFTER_S
@@ -275,14 +258,6 @@ class SshBackend:
             return [work(host) for host in hosts]
         with ThreadPoolExecutor(min(len(hosts), MOST_HOSTS_AT_ONCE)) as pool:
             return list(pool.map(work, hosts))
-
-
-def _read(path: Path) -> Record | None:
-    try:
-        found = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _carry(link: Link, source: str, target: str) -> None:

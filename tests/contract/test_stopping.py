@@ -53,6 +53,7 @@ def test_a_job_can_be_cancelled_the_moment_it_is_submitted(jobs: Jobs) -> None:
 
 def test_a_running_job_is_not_released(jobs: Jobs) -> None:
     handle = jobs.python(SLEEP)
+    jobs.said(handle, b"up")
     with pytest.raises(ActionFailed, match="not ended"):
         jobs.backend.release(handle)
     assert jobs.look(handle).state is State.RUNNING

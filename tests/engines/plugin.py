@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -69,17 +70,21 @@ class Engines:
 
 def make(name: str, place: Path) -> Engine:
     from engines.fleet import Fleet
+    from engines.slurm import Slurm
 
-    return {"ssh": Fleet}[name](place)
+    return {"ssh": Fleet, "slurm": Slurm}[name](place)
 
 
 def settings(name: str, engine: Engine, folder: Path) -> list[str]:
     """The lines of a settings file that point a backend at an engine."""
     from engines.fleet import Fleet
+    from engines.slurm import Slurm
 
     if isinstance(engine, Fleet):
         where = f'config = "{engine.config}"\nroot = "{folder}/far"'
         return ["[backends.ssh]", f"hosts = {engine.names}".replace("'", '"'), 'default = "h1"', where]
+    if isinstance(engine, Slurm):
+        return ["[backends.slurm]", f'python = "{sys.executable}"']
     return []
 
 

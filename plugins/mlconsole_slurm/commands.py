@@ -1,0 +1,113 @@
+"""Slurm through its commands: sbatch, squeue, scancel, sinfo.
+
+What squeue says is parsed, not taken as JSON, in every version: ``squeue --json`` of 22.05 gives every job of the
+cluster whatever it was asked for, at 3,100 bytes a job, where the fields that count take 55.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from mlconsole.plugin_api import ActionFailed, BackendUnreachable, HostStatus
+from mlconsole_slurm.words import JobRow, word_of
+
+ANSWER_S = 20.0
+# The comment goes last: it alone may hold a bar.
+FORMAT = "%A|%T|%r|%N|%Z|%k"
+AWAY = ("unable to contact", "connection refused", "timed out", "could not resolve", "communication", "socket timed")
+
+
+class Commands:
+    """The cluster that the commands on PATH talk to."""
+
+    name = "commands"
+
+    def version(self) -> str:
+        """As in ``slurm-wlm 22.05.8``.
+
+        Raises:
+            BackendUnreachable: the controller does not answer.
+        """
+        self._run(["sinfo", "--noheader", "--format=%a"])
+        return self._run(["sinfo", "--version"]).strip()
+
+    def submit(self, script: str, options: Mapping[str, str]) -> str:
+        """Hand a script over; returns the job's id.
+
+        Raises:
+            ActionFailed: Slurm refused it, in its own words.
+            BackendUnreachable: no reply came; Slurm may have it all the same.
+        """
+        words = [f"--{name}={value}" if value else f"--{name}" for name, value in options.items()]
+        # With --quiet sbatch 22.05 would not say the number either.
+        job = self._run(["sbatch", "--parsable", *words], script).strip().partition(";")[0]
+        if not job.isdigit():
+            raise BackendUnreachable(f'sbatch answered "{job}", which is no job number.')
+        return job
+
+    def jobs(self) -> list[JobRow]:
+        """Every job of this user that the controller has, ended ones too, in one call."""
+        user = pwd.getpwuid(os.getuid()).pw_name
+        out = self._run(["squeue", "--noheader", "--states=all", f"--user={user}", f"--format={FORMAT}"])
+        rows = (line.split("|", 5) for line in out.splitlines())
+        return [
+            JobRow(each[0], word_of(each[1]), each[2], each[3], each[4], each[5]) for each in rows if len(each) == 6
+        ]
+
+    def signal(self, job: str, name: str) -> None:
+        """Send a signal to the batch script alone; one that has ended already is no error."""
+        self._run(["scancel", "--quiet", "--batch", f"--signal={name}", job], is_lenient=True)
+
+    def end(self, job: str) -> None:
+        """Take a job out of the queue, or end it."""
+        self._run(["scancel", "--quiet", job], is_lenient=True)
+
+    def nodes(self, backend: str) -> list[HostStatus]:
+        """Every node."""
+        out = self._run(["sinfo", "--noheader", "--Node", "--format=%N|%t|%C|%m|%G|%E"])
+        found = {}
+        for line in out.splitlines():
+            name, state, cpus, memory, gres, reason = line.split("|", 5)
+            state = state.rstrip("*~#$@+-")
+            free, total = (int(each) for each in (cpus.split("/")[1], cpus.split("/")[3]))
+            found[name] = HostStatus(
+                backend,
+                name,
+                state,
+                state in ("idle", "mix", "alloc"),
+                cpus=total,
+                cpus_free=free,
+                gpus=gpus_of(gres),
+                memory_mib=int(memory) if memory.isdigit() else None,
+                reason="" if reason == "none" else reason,
+            )
+        return list(found.values())
+
+    def _run(self, argv: Sequence[str], given: str = "", *, is_lenient: bool = False) -> str:
+        try:
+            done = subprocess.run(
+                argv, input=given, capture_output=True, text=True, errors="replace", timeout=ANSWER_S, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BackendUnreachable(f"{argv[0]} has not answered within {ANSWER_S:g} s.") from error
+        except OSError as error:
+            raise BackendUnreachable(f'"{argv[0]}" cannot be started: {error.strerror}.') from error
+        words = done.stderr.strip().replace("\n", "; ")
+        if done.returncode == 0 or (is_lenient and not _is_away(words)):
+            return done.stdout
+        if _is_away(words) or argv[0] != "sbatch":
+            raise BackendUnreachable(f"{argv[0]}: {words or f'exit code {done.returncode}'}.")
+        raise ActionFailed(f"Slurm refused the job: {words.replace('sbatch: error: ', '')}.")
+
+
+def _is_away(words: str) -> bool:
+    return any(each in words.lower() for each in AWAY)
+
+
+def gpus_of(gres: str) -> int:
+    """How many GPUs a ``gres`` text names: ``gpu:a100:4(S:0-1)`` are 4."""
+    parts = (each.partition("(")[0].split(":") for each in gres.split(","))
+    return sum(int(each[-1]) if each[-1].isdigit() else 1 for each in parts if each[0] == "gpu")

@@ -1,0 +1,135 @@
+"""Slurm through slurmrestd on a unix socket, with the interface of :class:`Commands`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlconsole.plugin_api import ActionFailed, BackendUnreachable, ConfigError, HostStatus, UsageError
+from mlconsole_slurm.commands import ANSWER_S, gpus_of
+from mlconsole_slurm.words import JobRow, word_of
+
+if TYPE_CHECKING:
+    import httpx
+
+#: sbatch's option and the field of a submission (slurmrestd's OpenAPI, v0.0.38), with the form its value takes.
+FIELDS: dict[str, tuple[str, type]] = {
+    "job-name": ("name", str),
+    "comment": ("comment", str),
+    "chdir": ("current_working_directory", str),
+    "output": ("standard_output", str),
+    "partition": ("partition", str),
+    "qos": ("qos", str),
+    "account": ("account", str),
+    "constraint": ("constraints", str),
+    "reservation": ("reservation", str),
+    "gres": ("gres", str),
+    "time": ("time_limit", int),
+    "cpus-per-task": ("cpus_per_task", int),
+    "mem": ("memory_per_node", int),
+    "nice": ("nice", int),
+}
+
+
+class Rest:
+    """The cluster behind a slurmrestd.
+
+    Args:
+        socket: its unix socket.
+        version: the version of its interface, as in ``v0.0.38``.
+    """
+
+    name = "slurmrestd"
+
+    def __init__(self, socket: str, version: str) -> None:
+        self._socket, self._version = socket, version
+        self._made: httpx.Client | None = None
+
+    def version(self) -> str:
+        """As in ``slurm 22.05.8``."""
+        return f"slurm {self._ask('GET', 'ping')['meta']['Slurm']['release']}"
+
+    def submit(self, script: str, options: Mapping[str, str]) -> str:
+        """Hand a script over; returns the job's id."""
+        job: dict[str, Any] = {"environment": {"PATH": os.environ.get("PATH", os.defpath)}}
+        for option, value in options.items():
+            if option in ("requeue", "no-requeue"):
+                job["requeue"] = option == "requeue"
+            elif option == "open-mode":
+                job["open_mode"] = value
+            elif option in FIELDS:
+                field, form = FIELDS[option]
+                try:
+                    job[field] = form(value)
+                except ValueError:
+                    raise UsageError(f'slurmrestd takes a whole number for "{option}", not "{value}".') from None
+            else:
+                raise ActionFailed(f'slurmrestd has no field for the option "{option}".', "Leave it out.")
+        return str(self._ask("POST", "job/submit", {"script": script, "job": job})["job_id"])
+
+    def jobs(self) -> list[JobRow]:
+        """Every job of this user that the controller has, in one call."""
+        user = pwd.getpwuid(os.getuid()).pw_name
+        jobs = self._ask("GET", "jobs")["jobs"]
+        return [_row(each) for each in jobs if each.get("user_name", user) in (user, "")]
+
+    def signal(self, job: str, name: str) -> None:
+        """Nothing: its way of signalling reaches every process; the request beside the job's records is seen anyway."""
+
+    def end(self, job: str) -> None:
+        """Take a job out of the queue, or end it."""
+        if not job.isdigit():  # GET and DELETE of what is no number end slurmrestd 22.05.
+            raise ConfigError(f'"{job}" is not the number of a job.')
+        try:
+            self._ask("DELETE", f"job/{job}")
+        except ActionFailed:
+            return  # It has ended already, or is known no more.
+
+    def nodes(self, backend: str) -> list[HostStatus]:
+        """Every node."""
+        found = []
+        for node in self._ask("GET", "nodes")["nodes"]:
+            state = _text(node["state"]).lower()
+            takes = state in ("idle", "mixed", "allocated") and "DRAIN" not in node.get("state_flags", ())
+            words = {"cpus": int(node["cpus"]), "gpus": gpus_of(node.get("gres", ""))}
+            found.append(HostStatus(backend, node["name"], state, takes, reason=node.get("reason", ""), **words))
+        return found
+
+    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        import httpx  # 60 ms, where a cluster is asked
+
+        try:
+            if self._made is None:
+                transport = httpx.HTTPTransport(uds=self._socket)
+                self._made = httpx.Client(transport=transport, base_url="http://localhost", timeout=ANSWER_S)
+                weakref.finalize(self, self._made.close)
+            reply = self._made.request(method, f"/slurm/{self._version}/{path}", json=body)
+            found = reply.json() if reply.content else {}
+        except (httpx.HTTPError, ValueError) as error:
+            raise BackendUnreachable(f'slurmrestd at "{self._socket}" does not answer: {error}.') from error
+        errors = [each for each in found.get("errors", []) if each.get("error_number", 1)]
+        if reply.is_success and not errors:
+            return dict(found)
+        words = "; ".join(str(each.get("error") or each.get("description") or each) for each in errors)
+        if any(mark in words.lower() for mark in ("unable to contact", "timed out", "connection")):
+            raise BackendUnreachable(f"slurmrestd: {words}.")
+        raise ActionFailed(f"Slurm refused it: {words or reply.status_code}.")
+
+
+def _text(value: object) -> str:
+    """A state: a word, or a list of words in newer interfaces."""
+    return str(value[0]) if isinstance(value, list) and value else str(value)
+
+
+def _row(job: Mapping[str, Any]) -> JobRow:
+    return JobRow(
+        str(job["job_id"]),
+        word_of(_text(job["job_state"])),
+        job.get("state_reason", ""),
+        job.get("nodes", ""),
+        job.get("current_working_directory", ""),
+        job.get("comment", "") if isinstance(job.get("comment", ""), str) else job["comment"].get("job", ""),
+    )
