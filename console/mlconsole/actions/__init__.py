@@ -91,6 +91,7 @@ ACTIONS: dict[str, str] = {
     "lineage page": "lineage_page:PAGE",
     "drift compare": "drift:COMPARE",
     "drift parity": "parity:PARITY",
+    "drift performance": "performance:PERFORMANCE",
     "drift tests": "drift:TESTS",
     "monitor add": "monitor:ADD",
     "monitor list": "monitor:LIST",

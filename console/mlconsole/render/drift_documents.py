@@ -8,8 +8,9 @@ from typing import Any
 from mlconsole.domain.drift import Bin, CheckFinding, CheckReport, ColumnResult, DriftReport, SchemaFinding
 from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
 from mlconsole.domain.parity import Parity
+from mlconsole.domain.performance import PerformanceReport
 from mlconsole.domain.times import iso
-from mlconsole.render import parity
+from mlconsole.render import parity, performance
 
 Document = dict[str, Any]
 
@@ -36,6 +37,8 @@ def document(result: object) -> Document | None:
         return {"kind": "check", **check_document(result)}
     if isinstance(result, Parity):
         return parity.document(result)
+    if isinstance(result, PerformanceReport):
+        return performance.document(result)
     return None
 
 

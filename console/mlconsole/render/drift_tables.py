@@ -8,8 +8,9 @@ from datetime import datetime
 from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, TestDefinition, Verdict
 from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
 from mlconsole.domain.parity import Parity
+from mlconsole.domain.performance import PerformanceReport
 from mlconsole.domain.times import iso
-from mlconsole.render import numbers, parity
+from mlconsole.render import numbers, parity, performance
 from mlconsole.render.sanitise import clean
 from mlconsole.render.spark import sparkline
 from mlconsole.render.tables import table
@@ -39,6 +40,8 @@ def lines(result: object, now: datetime) -> list[str] | None:
         return _replay(result)
     if isinstance(result, Parity):
         return parity.lines(result)
+    if isinstance(result, PerformanceReport):
+        return performance.lines(result)
     return None
 
 
