@@ -22,6 +22,7 @@ from mlconsole import config
 from mlconsole.actions.context import Context
 from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
+from mlconsole.tui.sources import usual_metrics
 
 HERE = Path(__file__).parent
 SIZE = (120, 32)
@@ -63,7 +64,8 @@ PICTURES = (
 
 async def draw(catalog: Path, picture: Picture) -> str:
     """The SVG of one picture."""
-    app = Console(Context(config.load({"TERM": "xterm-256color"}, catalog=str(catalog))), picture.location)
+    ctx = Context(config.load({"TERM": "xterm-256color"}, catalog=str(catalog)))
+    app = Console(ctx, picture.location, usual=usual_metrics(ctx.catalog))
     async with app.run_test(size=picture.size) as pilot:
         await settled(app, pilot)
         for key in picture.keys:

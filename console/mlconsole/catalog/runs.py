@@ -74,6 +74,15 @@ SELECT outcome, count(*) FROM run WHERE outcome IS NOT NULL GROUP BY outcome
 UNION ALL
 SELECT state, count(*) FROM run WHERE outcome IS NULL GROUP BY state
 """
+SELECT_METRIC_NAMES = """
+SELECT key.name
+FROM (SELECT n FROM run ORDER BY n DESC LIMIT :runs) AS newest
+CROSS JOIN metric ON metric.run = newest.n
+JOIN key ON key.n = metric.key
+GROUP BY key.n
+ORDER BY count(*) DESC, key.name
+LIMIT :most
+"""
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -128,6 +137,10 @@ class Runs:
             for n in numbers
             if n in rows
         ]
+
+    def metric_names(self, runs: int, most: int) -> list[str]:
+        """Names of at most so many metrics of the newest runs, those that most of them have first."""
+        return [str(row[0]) for row in self._store.read(SELECT_METRIC_NAMES, {"runs": runs, "most": most})]
 
     def _metrics(self, values: Values, metrics: Sequence[str] | None) -> dict[int, dict[str, MetricSummary]]:
         if metrics is None:

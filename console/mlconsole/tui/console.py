@@ -68,6 +68,7 @@ class Console(PaintedApp[None]):
         ctx: the session: settings, catalog, backends, clock.
         start: where to begin; where the last session ended when it is left out.
         picture: what the terminal shows of that place already.
+        usual: the metrics among the columns of runs until somebody chooses columns.
     """
 
     TITLE = "mlconsole"
@@ -79,7 +80,14 @@ class Console(PaintedApp[None]):
         Binding("ctrl+p", "palette", "all actions and places", show=False),
     ]
 
-    def __init__(self, ctx: Context, start: Location | None = None, *, picture: Picture | None = None) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        start: Location | None = None,
+        *,
+        picture: Picture | None = None,
+        usual: Sequence[str] = (),
+    ) -> None:
         super().__init__(driver_class=TakeOverDriver if picture else None, ansi_color=True)
         self.animation_level = "none"
         self.no_color = self.no_color or not ctx.settings.color
@@ -93,6 +101,7 @@ class Console(PaintedApp[None]):
         self.names: dict[str, str] = {}
         self.look = _look(ctx, self.session.theme)
         self.theme = "ansi-light" if self.look.palette == "light" else "ansi-dark"
+        self.usual_columns = tuple(usual)
         self.metric_names: tuple[str, ...] = ()
         self.acting = Acting(self)
         self.turns = Turns(self)

@@ -40,18 +40,18 @@ class Picture:
     size: tuple[int, int]
 
 
-def paint(ctx: Context, location: Location, chosen: Sequence[str] = ()) -> Picture:
+def paint(ctx: Context, location: Location, chosen: Sequence[str] = (), usual: Sequence[str] = ()) -> Picture:
     """Draw the first frame of a place.
 
     Nothing is drawn when the catalog cannot be read: the app then says why. ``chosen`` are the columns of a line that
-    names none.
+    names none, ``usual`` the metrics that stand there before any were chosen.
     """
     found = os.get_terminal_size(sys.stdout.fileno())
     size = (found.columns, found.lines)
     rows: Sequence[Row] = ()
     lines: Lines = []
     try:
-        keys = column_keys(parse(location.line), chosen)
+        keys = column_keys(parse(location.line), chosen, usual)
         rows = first_rows(ctx, location, keys, max(1, found.lines - 4))
         lines = frame(ctx, location, rows, keys, size)
     except MlconsoleError:

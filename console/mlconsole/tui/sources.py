@@ -18,15 +18,37 @@ from mlconsole.tui.widgets.rows import Direction, Row
 EVERY_POINT = 20_000
 """Up to so many points a chart is drawn from each of them; beyond, from buckets with their extremes."""
 
+NEWEST = 8
+"""The runs whose metrics are looked at for the columns to begin with."""
+MOST_NAMES = 100
+TELLING = (("val", "loss"), ("loss",)), (("val", "acc"), ("acc",), ("f1",), ("auc",), ("reward",))
+"""Words of a metric's name, the best first: of what is to fall, and of what is to rise."""
 SCREEN_DEFAULT = ("name", "state", "experiment", "created", "duration", "user", "host", "id")
 
 
-def column_keys(query: Query, chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """Names of the columns that a query shows, its sort fields included; ``chosen`` are those of a query without."""
+def usual_metrics(catalog: Catalog) -> tuple[str, ...]:
+    """The metrics that tell most of the newest runs, at most two: shown until somebody chooses columns."""
+    names = [name for name in catalog.runs.metric_names(NEWEST, MOST_NAMES) if _is_typed_easily(name)]
+    found = [
+        next((name for words in ways for name in names if all(word in name.lower() for word in words)), None)
+        for ways in TELLING
+    ]
+    return tuple(f"metric.{name}" for name in found if name) or tuple(f"metric.{name}" for name in names[:1])
+
+
+def _is_typed_easily(name: str) -> bool:
+    return all(letter.isalnum() or letter in "_./-" for letter in name)
+
+
+def column_keys(query: Query, chosen: Sequence[str] = (), usual: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of the columns that a query shows, its sort fields included.
+
+    A query that names none shows the ``chosen`` ones; where none are chosen, the ``usual`` metrics come first.
+    """
     if query.columns:
         return tuple(dict.fromkeys(("name", "state", *query.columns)))
     sorted_by = [key.field.name for key in query.sort if key.field.name not in DEFAULT]
-    rest = chosen or SCREEN_DEFAULT[2:]
+    rest = chosen or (*usual, *SCREEN_DEFAULT[2:])
     return tuple(dict.fromkeys(("name", "state", *sorted_by, *rest)))
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mlconsole import config
 from mlconsole.config import Settings
 from mlconsole.errors import MlconsoleError
 from mlconsole.tui import session, signals
 from mlconsole.tui.places import HOME, Location
+
+if TYPE_CHECKING:
+    from mlconsole.actions.context import Context
 
 WEB_DRIVER = "TEXTUAL_DRIVER"
 """Set by textual-serve: Textual then speaks to a browser, and nothing else may write to stdout."""
@@ -55,10 +59,12 @@ def _open(settings: Settings) -> int:
         remembered = session.load(session.path_of(settings.home, settings.user))
         signals.keep_quiet()
         place = remembered.location or Location(HOME)
-        picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, remembered.columns.get("runs", []))
+        usual = _usual(ctx)
+        chosen = remembered.columns.get("runs", [])
+        picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, chosen, usual)
         from mlconsole.tui.console import Console  # 150 ms, after the first rows are seen
 
-        app = Console(ctx, picture=picture)
+        app = Console(ctx, picture=picture, usual=usual)
         app.run()
         return app.return_code or 0
     finally:
@@ -66,3 +72,12 @@ def _open(settings: Settings) -> int:
         signals.last_resort(0)
         signals.give_back()
         ctx.close()
+
+
+def _usual(ctx: Context) -> tuple[str, ...]:
+    from mlconsole.tui.sources import usual_metrics
+
+    try:
+        return usual_metrics(ctx.catalog)
+    except MlconsoleError:
+        return ()  # The app then says what is wrong with the catalog.

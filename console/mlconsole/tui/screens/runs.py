@@ -54,8 +54,9 @@ class RunsScreen(TableScreen):
 
     @property
     def column_keys(self) -> tuple[str, ...]:
-        """Names of the columns: those of the line, or the ones chosen for runs."""
-        return column_keys(self.query_line, self.console.session.columns.get("runs", ()))
+        """Names of the columns: those of the line, or the ones chosen for runs, or else the usual ones."""
+        chosen = self.console.session.columns.get("runs", ())
+        return column_keys(self.query_line, chosen, self.console.usual_columns)
 
     def on_mount(self) -> None:
         """Say what the rows are sorted by."""
