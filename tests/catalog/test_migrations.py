@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import time
 from contextlib import closing
@@ -13,6 +14,7 @@ import pytest
 from catalogkit import MadeRun, put_runs
 from catalogworkers import answers, start
 from mlconsole.catalog import Catalog, migrations
+from mlconsole.errors import DiskFull
 
 
 def open_together(home: Path, versions: list[int]) -> list[object]:
@@ -49,6 +51,19 @@ def test_twelve_first_time_processes_at_once_make_one_catalog(tmp_path: Path) ->
     assert len(steps_done(tmp_path / "home")) == version
     with closing(Catalog(tmp_path / "home")) as catalog:
         assert catalog.store.read("SELECT count(*) FROM key WHERE name LIKE 'process %'") == [(12,)]
+
+
+@pytest.mark.parametrize("limit", [5_000, 20_000, 60_000, 150_000])
+def test_a_catalog_that_found_no_space_while_it_was_made_is_made_once_there_is_some(tmp_path: Path, limit: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(DiskFull):
+            Catalog(tmp_path / "home")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with closing(Catalog(tmp_path / "home")) as catalog:
+        assert catalog.runs.counts() == {}
 
 
 def test_two_versions_at_once_end_with_the_newer_and_the_older_says_so(tmp_path: Path) -> None:

@@ -169,6 +169,15 @@ def test_a_launch_of_a_program_that_is_not_there_is_kept_with_its_reason(cli: Pr
     assert "no-such-program" in run["reason"]
 
 
+def test_a_launch_into_a_home_that_cannot_be_made_is_one_line(cli: Program) -> None:
+    (cli.cwd / "file").touch()
+    done = cli("--catalog", str(cli.cwd / "file" / "home"), "launch", "--", "true")
+
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert "Choose another: --catalog DIR" in done.err
+
+
 def test_a_stopped_run_is_cancelled_and_its_children_are_gone(cli: Program, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     run = cli.launch("sh", "-c", f"sleep 300 & sleep 301 & echo $$ $! > {pids}; wait")

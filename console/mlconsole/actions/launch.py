@@ -19,6 +19,7 @@ from mlconsole.actions.names import new_run_id, parse_pairs, parse_tags
 from mlconsole.catalog.observations import apply_observation, set_handle
 from mlconsole.catalog.queue import set_job
 from mlconsole.catalog.run_changes import NewRun, insert_run, set_params, set_tags
+from mlconsole.catalog.sqlite_errors import Translated
 from mlconsole.config import launch_environment
 from mlconsole.domain.commands import config_files, default_name, params_of_argv
 from mlconsole.domain.jobs import Handle, JobSpec, LimitWarning, Observation, Resources
@@ -221,9 +222,10 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     if spec.teardown and not isinstance(backend, Finalises):
         raise UsageError(f'Backend "{new.backend}" runs no teardown commands.', "Leave --teardown out.")
     sources: Sources = [*_given(ctx, params, spec.cwd), *_configurations(spec)]
-    os.makedirs(spec.directory, mode=0o700, exist_ok=True)
-    # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
-    spec = replace(spec, env=_with_recorder(spec.env, write_bundle(str(ctx.settings.home / "lib"))))
+    with Translated(ctx.settings.database):
+        os.makedirs(spec.directory, mode=0o700, exist_ok=True)
+        # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
+        spec = replace(spec, env=_with_recorder(spec.env, write_bundle(str(ctx.settings.home / "lib"))))
 
     def intend(db: Connection, intent: NewRun) -> int:
         return _intend(db, spec, intent, params, sources)

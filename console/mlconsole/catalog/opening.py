@@ -16,7 +16,7 @@ BUSY_MS = 1_000
 MIGRATION_BUSY_MS = 30_000
 CACHE_KIB = 8_192
 RESCAN_NAME = "rescan"
-OWN_TABLES = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE '\\_sqlite\\_migrations%' ESCAPE '\\'"
+OWN_TABLES = "SELECT count(*) FROM sqlite_master WHERE tbl_name NOT LIKE '\\_sqlite\\_migrations%' ESCAPE '\\'"
 
 
 def connect(path: Path, *, read_only: bool = False, immutable: bool = False) -> sqlite3.Connection:
