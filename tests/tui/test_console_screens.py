@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,11 @@ from consolekit import Stage, opened, settled, stage
 from robot import Robot
 
 from mlconsole.actions import every
+from mlconsole.actions.context import Context
+from mlconsole.actions.launch import LaunchParams, launch
+from mlconsole.config import load
 from mlconsole.tui import places, session
+from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.help import NOISE, bound_keys
 from mlconsole.tui.widgets.prompt import Prompt
@@ -141,6 +146,20 @@ async def test_jobs_show_each_backend_with_its_runs(reading: Stage) -> None:
         await user.sees("local", "answers", "a backend of the tests", "live", "● running")
         await user.presses("j", "enter")
         await user.sees("Jobs › Run")
+
+
+async def test_jobs_show_the_queue_with_its_reasons_a_sweep_that_unfolds_and_the_machine(tmp_path: Path) -> None:
+    ctx = Context(load({"MLCONSOLE_HOME": str(tmp_path / "home"), "MLCONSOLE_CPU_SLOTS": "1", "PATH": os.defpath}))
+    launch(ctx, LaunchParams(command=("true", "{lr}"), name="s", grid=("lr=1,2",), cpus=2))
+    launch(ctx, LaunchParams(command=("true",), name="kept", hold=True))
+    async with opened(Console(ctx, Location("jobs")), (120, 30)) as user:
+        await user.sees("+ s", "2 ◌", "1. wants 2 CPU slots; this machine has 1", "kept", "3. held by")
+        await user.presses("j", "u")
+        await user.sees("- s", "s [lr=1]", "s [lr=2]", "wants 2 CPU")
+        await user.presses("enter")
+        await user.sees("Jobs › Runs", "tag.sweep=", "s [lr=1]")
+        await goes(user, "sweeps")
+        await user.sees("Sweeps", "2 queued", "lr=1,2")
 
 
 async def test_audit_says_who_did_what_and_what_came_of_it(reading: Stage) -> None:

@@ -20,14 +20,15 @@ from mlconsole.catalog.observations import apply_observation, set_handle
 from mlconsole.catalog.queue import set_job
 from mlconsole.catalog.run_changes import NewRun, insert_run, set_params, set_tags
 from mlconsole.catalog.sqlite_errors import Translated
-from mlconsole.config import launch_environment
+from mlconsole.config import launch_environment, python
 from mlconsole.domain.commands import config_files, default_name, params_of_argv
 from mlconsole.domain.jobs import Handle, JobSpec, LimitWarning, Observation, Resources
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.runs import Outcome, ParamValue, Run, State
+from mlconsole.domain.sweeps import Sweep, command_at, grid_of, points_of
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NoRoom, NotFound, UsageError
-from mlconsole.plugin_api import Finalises, RunsHere
+from mlconsole.plugin_api import Backend, Finalises, RunsHere
 from mlconsole.recorder.bundle import write_bundle
 from mlconsole.recorder.redact import redact_argv, redact_mapping
 from mlconsole.records import record, replace
@@ -43,7 +44,12 @@ if TYPE_CHECKING:
 MOST_GPUS = 1024
 MOST_CPUS = 100_000
 MOST_PRIORITY = 1_000_000
+MOST_RANKS = 256
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+#: The folder of a run that all its attempts share: what one has saved, the next resumes from.
+CHECKPOINTS = "checkpoints"
+#: Tags that a launch gives: how many ranks the run has, and the copy of its code.
+NPROC, SNAPSHOT = "nproc", "snapshot"
 
 
 @record
@@ -82,6 +88,11 @@ class LaunchParams:
     data: tuple[str, ...] = param(
         (), help="say which dataset it learns from: a name, an id or a path", metavar="DATASET", short="d"
     )
+    grid: tuple[str, ...] = param(
+        (), help="a sweep: a run for each value, and for each point of several grids", metavar="NAME=VALUE,VALUE"
+    )
+    nproc: int | None = param(None, help="start it as so many ranks, with torchrun's environment", metavar="N")
+    snapshot: bool = param(False, help="run from a copy of the folder as it is now, kept by its content")
     # Last: from here on the name stands for the field.
     param: tuple[str, ...] = param((), help="record a param that the command line does not show", metavar="KEY=VALUE")
 
@@ -110,6 +121,8 @@ def check(ctx: Context, params: LaunchParams) -> tuple[JobSpec, NewRun]:
         raise UsageError(f'"{params.cpus}" is no count of CPU slots.', f"Give 0 to {MOST_CPUS}.")
     if not -MOST_PRIORITY <= params.priority <= MOST_PRIORITY:
         raise UsageError(f'"{params.priority}" is no priority.', f"Give -{MOST_PRIORITY} to {MOST_PRIORITY}.")
+    if params.nproc is not None and not 1 <= params.nproc <= MOST_RANKS:
+        raise UsageError(f'"{params.nproc}" is no count of ranks.', f"Give 1 to {MOST_RANKS}.")
     run_id = new_run_id()
     spec = JobSpec(
         run_id=run_id,
@@ -158,7 +171,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _own_environment(ctx: Context, run_id: str) -> dict[str, str]:
-    return {"MLCONSOLE_RUN_ID": run_id, "MLCONSOLE_HOME": str(ctx.settings.home), "PYTHONUNBUFFERED": "1"}
+    checkpoints = str(ctx.settings.runs / run_id / CHECKPOINTS)
+    own = {"MLCONSOLE_RUN_ID": run_id, "MLCONSOLE_HOME": str(ctx.settings.home), "PYTHONUNBUFFERED": "1"}
+    return {**own, "MLCONSOLE_CHECKPOINTS": checkpoints}
 
 
 def _seconds(text: str | None) -> float | None:
@@ -185,6 +200,10 @@ def _warning(params: LaunchParams) -> LimitWarning | None:
 
 def plan(ctx: Context, params: LaunchParams) -> Plan:
     """The steps of a launch."""
+    grid = grid_of(params.grid)
+    points = points_of(grid)
+    if grid:
+        params = replace(params, command=command_at(params.command, points[0]))
     spec, new = check(ctx, params)
     shown, datasets = shlex.join(new.command), _given(ctx, params, spec.cwd)
     try:
@@ -203,9 +222,20 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
             for words in spec.teardown
         ),
     )
+    if grid:
+        steps = (Step(f"{len(points)} runs, one for each point of {' '.join(params.grid)}; the first:"), *steps)
     gpus = f"--gpus {params.gpus} " if params.gpus else ""
     data = "".join(f"--data {shlex.quote(word)} " for word in params.data)
     return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}{data}-- {shown}")
+
+
+def launch(ctx: Context, params: LaunchParams) -> Run | Sweep:
+    """Launch a run, or with a grid the runs of a sweep."""
+    if not params.grid:
+        return run(ctx, params)
+    from mlconsole.actions.sweeps import launch_sweep  # 3 ms, for sweeps
+
+    return launch_sweep(ctx, params)
 
 
 def run(ctx: Context, params: LaunchParams) -> Run:
@@ -219,25 +249,20 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     """
     spec, new = check(ctx, params)
     backend = ctx.backend(new.backend or "")
-    if spec.teardown and not isinstance(backend, Finalises):
-        raise UsageError(f'Backend "{new.backend}" runs no teardown commands.', "Leave --teardown out.")
-    sources: Sources = [*_given(ctx, params, spec.cwd), *_configurations(spec)]
-    with Translated(ctx.settings.database):
-        os.makedirs(spec.directory, mode=0o700, exist_ok=True)
-        # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
-        spec = replace(spec, env=_with_recorder(spec.env, write_bundle(str(ctx.settings.home / "lib"))))
+    sources = sources_of(ctx, params, spec)
+    spec = prepared(ctx, params, spec, backend)
 
-    def intend(db: Connection, intent: NewRun) -> int:
-        return _intend(db, spec, intent, params, sources)
+    def record_it(db: Connection, intent: NewRun) -> int:
+        return intend(db, spec, intent, params, sources)
 
-    if isinstance(backend, RunsHere) and backend.runs_here():
-        found = line_up(ctx, spec, new, wish_of(ctx, params), intend)
+    if is_here(backend):
+        found = line_up(ctx, spec, new, wish_of(ctx, params), record_it)
         if found.waits:
             return ctx.catalog.runs.load([found.number])[0]
         number, spec = found.number, found.spec
     else:
         refuse_wishes(params, new.backend or "")
-        number = ctx.write(lambda db: intend(db, new), durable=True)
+        number = ctx.write(lambda db: record_it(db, new), durable=True)
     try:
         handle = backend.submit(spec, new.token or "")
     except BackendUnreachable:
@@ -250,6 +275,37 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     if job is not None:
         observe(ctx, [job])
     return _started(ctx.catalog.runs.load([number])[0])
+
+
+def is_here(backend: Backend) -> bool:
+    """Whether runs of this backend take their turns in the queue of this machine."""
+    return isinstance(backend, RunsHere) and backend.runs_here()
+
+
+def prepared(ctx: Context, params: LaunchParams, spec: JobSpec, backend: Backend) -> JobSpec:
+    """The spec with what lies in files: the run's folder, the recorder, its ranks, and the copy of its code.
+
+    Raises:
+        UsageError: the backend cannot do what was asked for.
+        ActionFailed: the code cannot be copied.
+    """
+    if spec.teardown and not isinstance(backend, Finalises):
+        raise UsageError(f'Backend "{backend.name}" runs no teardown commands.', "Leave --teardown out.")
+    if params.nproc is not None and not is_here(backend):
+        raise UsageError(f'--nproc is for runs on this machine; backend "{backend.name}" starts ranks by itself.')
+    with Translated(ctx.settings.database):
+        os.makedirs(os.path.join(spec.directory, CHECKPOINTS), mode=0o700, exist_ok=True)
+        # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
+        bundle = write_bundle(str(ctx.settings.home / "lib"))
+    spec = replace(spec, env=_with_recorder(spec.env, bundle))
+    if params.nproc is not None:
+        starter = os.path.join(bundle, "mlconsole", "recorder", "launcher.py")
+        spec = replace(spec, argv=(python(), "-I", "-S", starter, str(params.nproc), *spec.argv))
+    if params.snapshot:
+        from mlconsole.actions.snapshots import from_snapshot  # 12 ms, where one is asked for
+
+        spec = from_snapshot(ctx, spec)
+    return spec
 
 
 def _accepted(db: Connection, number: int, handle: Handle) -> None:
@@ -268,6 +324,11 @@ def _with_recorder(env: Mapping[str, str], bundle: str) -> dict[str, str]:
     return {**env, "PYTHONPATH": f"{bundle}{os.pathsep}{path}" if path else bundle}
 
 
+def sources_of(ctx: Context, params: LaunchParams, spec: JobSpec) -> Sources:
+    """What a launch says its run learns from: datasets that were given, configuration files that the command names."""
+    return [*_given(ctx, params, spec.cwd), *_configurations(spec)]
+
+
 def _given(ctx: Context, params: LaunchParams, cwd: str) -> list[Given]:
     if not params.data:
         return []
@@ -284,7 +345,7 @@ def _configurations(spec: JobSpec) -> list[Configuration]:
     return configurations(words, spec.cwd)
 
 
-def _intend(
+def intend(
     db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, sources: Sequence[Given | Configuration]
 ) -> int:
     """Record the run; gives its number."""
@@ -292,8 +353,13 @@ def _intend(
     found: dict[str, ParamValue] = {**params_of_argv(new.command), **parse_pairs(params.param, "--param")}
     if found:
         set_params(db, number, cast("dict[str, ParamValue]", redact_mapping(dict(found))))
-    if params.tag:
-        set_tags(db, number, parse_tags(params.tag))
+    tags = parse_tags(params.tag)
+    if params.nproc is not None:
+        tags[NPROC] = str(params.nproc)
+    if spec.code is not None:
+        tags[SNAPSHOT] = spec.code.digest[:12]
+    if tags:
+        set_tags(db, number, tags)
     if spec.teardown:
         from mlconsole.catalog.teardowns import insert_commands  # 2 ms, for runs that have some
 
@@ -313,7 +379,7 @@ LAUNCH = Action(
     summary="Start a program as a run",
     params=LaunchParams,
     effect=Effect.WRITE,
-    run=run,
+    run=launch,
     plan=plan,
     target=lambda params: params.name or (params.command[0] if params.command else ""),
     key="l",

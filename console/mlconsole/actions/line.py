@@ -20,7 +20,7 @@ from mlconsole.domain.runs import Outcome, State
 from mlconsole.errors import NoRoom, UsageError
 
 if TYPE_CHECKING:
-    from mlconsole.actions.launch import LaunchParams
+    from mlconsole.actions.launch import LaunchParams, Sources
 
 RETRIED = (Outcome.FAILED, Outcome.OOM, Outcome.TIMED_OUT, Outcome.NODE_LOST, Outcome.UNKNOWN, Outcome.NEVER_STARTED)
 Intend = Callable[[Connection, NewRun], int]
@@ -35,14 +35,12 @@ class Wish:
         after: the ids of runs that it comes after, and whether their end is enough.
         retries: how often it is tried again after which end.
         now: it starts at once or not at all.
-        sweep: the sweep that it is part of.
     """
 
     held_by: str = ""
     after: tuple[tuple[str, bool], ...] = ()
     retries: Mapping[str, int] = field(default_factory=dict)
     now: bool = False
-    sweep: int | None = None
 
     @property
     def must_wait(self) -> bool:
@@ -121,19 +119,7 @@ def line_up(ctx: Context, spec: JobSpec, new: NewRun, wish: Wish, intend: Intend
     """
     spec = turns.woken(ctx, spec, always=bool(wish.retries))
     base = launch_environment()
-    job = queue.NewJob(
-        host=new.host,
-        user=new.user,
-        priority=spec.priority,
-        cpus=slots_of(spec.resources.cpus, spec.resources.gpus),
-        gpus=spec.resources.gpus,
-        spec="",
-        parcel=None,
-        held_by=wish.held_by,
-        retries=wish.retries,
-        after=wish.after,
-        sweep=wish.sweep,
-    )
+    job = _job(spec, new, wish)
     text, parcel = parcels.pack(ctx.settings.home, spec, base) if wish.retries else ("", None)
     if not wish.must_wait and (wish.now or not _somebody_waits(ctx, new.host)):
         try:
@@ -149,6 +135,59 @@ def line_up(ctx: Context, spec: JobSpec, new: NewRun, wish: Wish, intend: Intend
         # A run that ended since the last look has woken nobody if nobody waited then: its end is to be seen here.
         observe_live(ctx)
     return Place(number, True, spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run that is ready to be put in line."""
+
+    spec: JobSpec
+    new: NewRun
+    job: queue.NewJob
+    params: LaunchParams
+    sources: Sources
+
+
+def entry_of(ctx: Context, params: LaunchParams) -> Entry:
+    """A launch as it will stand in line; its folder is made, its environment is kept.
+
+    Raises:
+        UsageError: it cannot be launched so.
+    """
+    from mlconsole.actions import launch
+
+    spec, new = launch.check(ctx, params)
+    sources = launch.sources_of(ctx, params, spec)
+    spec = launch.prepared(ctx, params, spec, ctx.backend(new.backend or ""))
+    wish = wish_of(ctx, params)
+    spec = turns.woken(ctx, spec, always=bool(wish.retries))
+    text, parcel = parcels.pack(ctx.settings.home, spec, launch_environment())
+    return Entry(spec, new, _job(spec, new, wish)._replace(spec=text, parcel=parcel), params, sources)
+
+
+def put_in_line(db: Connection, ctx: Context, entry: Entry, sweep: int | None) -> int:
+    """Record a run as waiting; gives its number."""
+    from mlconsole.actions import launch
+
+    turns.mark(ctx)
+    number = launch.intend(db, entry.spec, entry.new._replace(state=State.QUEUED), entry.params, entry.sources)
+    queue.insert_job(db, number, entry.job._replace(sweep=sweep), waits=True)
+    return number
+
+
+def _job(spec: JobSpec, new: NewRun, wish: Wish) -> queue.NewJob:
+    return queue.NewJob(
+        host=new.host,
+        user=new.user,
+        priority=spec.priority,
+        cpus=slots_of(spec.resources.cpus, spec.resources.gpus),
+        gpus=spec.resources.gpus,
+        spec="",
+        parcel=None,
+        held_by=wish.held_by,
+        retries=wish.retries,
+        after=wish.after,
+    )
 
 
 def _somebody_waits(ctx: Context, host: str) -> bool:

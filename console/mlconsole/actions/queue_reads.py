@@ -14,6 +14,7 @@ from mlconsole.domain.queue import in_order
 from mlconsole.domain.queue_rows import JobLine
 from mlconsole.domain.results import Listing
 from mlconsole.domain.runs import Run, State
+from mlconsole.domain.sweeps import TAG
 from mlconsole.errors import MlconsoleError
 from mlconsole.plugin_api import HasHosts
 from mlconsole.records import record
@@ -58,8 +59,8 @@ def job_lines(ctx: Context, snapshot: GpuSnapshot | None = None) -> list[JobLine
     return sorted(found, key=lambda each: (each.turn is not None, each.turn or 0))
 
 
-def _line(run: Run, turn: int | None, why: str, places: dict[int, tuple[int, int, int, str]]) -> JobLine:
-    priority, cpus, attempt, sweep = places.get(run.number, (0, None, 1, ""))
+def _line(run: Run, turn: int | None, why: str, places: dict[int, tuple[int, int, int]]) -> JobLine:
+    priority, cpus, attempt = places.get(run.number, (0, None, 1))
     return JobLine(
         id=run.id,
         name=run.name,
@@ -74,7 +75,7 @@ def _line(run: Run, turn: int | None, why: str, places: dict[int, tuple[int, int
         gpus=run.gpus,
         attempt=attempt,
         why=(why or "its turn has come") if turn is not None else run.why,
-        sweep=sweep,
+        sweep=run.tags.get(TAG, ""),
     )
 
 
@@ -139,7 +140,12 @@ def list_hosts(ctx: Context, params: NoParams) -> Listing[HostStatus]:
 
 def all_hosts(ctx: Context, snapshot: GpuSnapshot | None = None) -> list[HostStatus]:
     """The machines that runs are on, this one first."""
-    found = [_this_machine(ctx, snapshot or ctx.gpus(ctx.settings.host))]
+    return [this_machine(ctx, snapshot or ctx.gpus(ctx.settings.host)), *hosts_elsewhere(ctx)]
+
+
+def hosts_elsewhere(ctx: Context) -> list[HostStatus]:
+    """The machines of every backend that names its own."""
+    found: list[HostStatus] = []
     for name in backends.names():
         try:
             backend = ctx.backend(name)
@@ -149,7 +155,8 @@ def all_hosts(ctx: Context, snapshot: GpuSnapshot | None = None) -> list[HostSta
     return found
 
 
-def _this_machine(ctx: Context, snapshot: GpuSnapshot) -> HostStatus:
+def this_machine(ctx: Context, snapshot: GpuSnapshot) -> HostStatus:
+    """This machine: its slots, its GPUs, and who has them."""
     host = ctx.settings.host
     if not ctx.has_catalog:
         return HostStatus("local", host, "up", True, ctx.settings.cpu_slots, ctx.settings.cpu_slots, len(snapshot.gpus))

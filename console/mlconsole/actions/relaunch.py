@@ -10,9 +10,12 @@ from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.domain.plans import Effect, Plan
 from mlconsole.domain.runs import Run
+from mlconsole.domain.sweeps import TAG
 from mlconsole.errors import ActionFailed, UsageError
 
 REDACTED = "[redacted]"
+#: Tags that say how a run was launched, and are no person's.
+GIVEN = (launch.NPROC, launch.SNAPSHOT, TAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,9 @@ def launch_params(ctx: Context, params: RelaunchParams) -> launch.LaunchParams:
         experiment=run.experiment,
         name=params.name,
         cwd=run.cwd or None,
-        tag=tuple(k if not v else f"{k}={v}" for k, v in run.tags.items()),
+        tag=tuple(k if not v else f"{k}={v}" for k, v in run.tags.items() if k not in GIVEN),
+        nproc=int(ranks) if (ranks := run.tags.get(launch.NPROC, "")).isdecimal() else None,
+        snapshot=launch.SNAPSHOT in run.tags,
         backend=run.backend,
         gpus=run.gpus,
         teardown=tuple(shlex.join(words) for words in _teardown(ctx, run)),

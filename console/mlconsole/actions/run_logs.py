@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlconsole.actions.base import Action, param
@@ -27,6 +27,7 @@ class LogsParams:
     run: str = param(help="id, unique prefix of an id, or name", positional=True, cursor="run", metavar="RUN")
     follow: bool = param(False, help="go on until the run ends", short="f")
     tail: int | None = param(None, help="only the last lines", metavar="LINES")
+    rank: int | None = param(None, help="only this rank of a run that has several", metavar="N")
 
 
 def logs(ctx: Context, params: LogsParams) -> Iterator[TextChunk]:
@@ -37,6 +38,11 @@ def logs(ctx: Context, params: LogsParams) -> Iterator[TextChunk]:
     """
     if params.tail is not None and params.tail < 0:
         raise UsageError(f'"{params.tail}" is not a number of lines.')
+    if params.rank is not None:
+        if params.rank < 0 or params.tail is not None:
+            raise UsageError("--rank takes a rank from 0, and no --tail.", "mlconsole run logs RUN --rank 1 | tail")
+        yield from _of_rank(logs(ctx, replace(params, rank=None)), b"[%d] " % params.rank)
+        return
     refresh(ctx)
     run = ctx.catalog.runs.get(params.run)
     found = current_job(ctx, run.number)
@@ -58,6 +64,16 @@ def logs(ctx: Context, params: LogsParams) -> Iterator[TextChunk]:
         else:
             ctx.cancelled.wait(POLL_S)
     observe(ctx, [job])
+
+
+def _of_rank(chunks: Iterator[TextChunk], mark: bytes) -> Iterator[TextChunk]:
+    """The lines of one rank, without its mark."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk.data).split(b"\n")
+        data = b"".join(line.removeprefix(mark) + b"\n" for line in lines if line.startswith(mark))
+        if data:
+            yield TextChunk(data)
 
 
 def _end(backend: Backend, handle: Handle) -> int:

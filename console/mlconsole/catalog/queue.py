@@ -13,7 +13,8 @@ from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.jobs import Observation
 from mlconsole.domain.queue import Waiting
 from mlconsole.domain.runs import Outcome, State
-from mlconsole.domain.times import to_us
+from mlconsole.domain.sweeps import TAG, Sweep
+from mlconsole.domain.times import from_us, to_us
 
 #: For the fair share a GPU counts as so many CPU slots, and a slot that is held now as so many seconds of use.
 GPU_WEIGHT = 8
@@ -82,10 +83,22 @@ WHERE job.run = :run AND job.parcel IS NOT NULL AND job.claim IS NULL AND run.ha
 """
 SELECT_CLAIMED = "SELECT run FROM job WHERE claim IS NOT NULL AND host = :host"
 SELECT_PLACES = """
-SELECT job.run, job.priority, job.cpus, job.attempt, sweep.id
+SELECT job.run, job.priority, job.cpus, job.attempt
 FROM json_each(:runs) AS asked
 JOIN job ON job.run = asked.value
-LEFT JOIN sweep ON sweep.n = job.sweep
+"""
+INSERT_SWEEP = """
+INSERT INTO sweep (id, name, user, grid, created_us)
+VALUES (:id, :name, :user, :grid, :created_us)
+RETURNING n
+"""
+SELECT_SWEEPS = "SELECT n, id, name, user, grid, created_us FROM sweep ORDER BY n DESC"
+SELECT_SWEEP_RUNS = """
+SELECT tag.run
+FROM key
+JOIN tag ON tag.key = key.n
+WHERE key.name = :tag AND tag.value = :id
+ORDER BY tag.run
 """
 KEEP_ATTEMPT = """
 INSERT INTO attempt (run, number, token, outcome, exit_code, reason, started_us, ended_us)
@@ -143,6 +156,13 @@ def insert_job(db: sqlite3.Connection, run: int, new: NewJob, *, waits: bool) ->
     db.execute(INSERT_JOB, values)
     rows = [{"run": run, "needs": needs, "whatever": int(whatever)} for needs, whatever in new.after]
     db.executemany(INSERT_AFTER, rows)
+
+
+def insert_sweep(db: sqlite3.Connection, sweep: Sweep) -> int:
+    """Record a sweep; gives its number."""
+    values = {"id": sweep.id, "name": storable(sweep.name), "user": storable(sweep.user)}
+    values |= {"grid": json.dumps({key: list(found) for key, found in sweep.grid.items()})}
+    return int(db.execute(INSERT_SWEEP, {**values, "created_us": to_us(sweep.created_at)}).fetchone()[0])
 
 
 def job_row(db: sqlite3.Connection, run: int) -> JobRow | None:
@@ -327,10 +347,18 @@ class Queue:
         rows = self._store.read(SELECT_ATTEMPTS, {"run": run})
         return [Attempt(n, str(t), str(o or ""), code, str(why), s, e) for n, t, o, code, why, s, e in rows]
 
-    def places(self, runs: Sequence[int]) -> dict[int, tuple[int, int, int, str]]:
-        """The priority, CPU slots, attempt and sweep of each of these runs that has a job here."""
+    def places(self, runs: Sequence[int]) -> dict[int, tuple[int, int, int]]:
+        """The priority, CPU slots and attempt of each of these runs that has a job here."""
         rows = self._store.read(SELECT_PLACES, {"runs": json.dumps(list(runs))})
-        return {int(run): (int(p), int(c), int(a), str(sweep or "")) for run, p, c, a, sweep in rows}
+        return {int(run): (int(p), int(c), int(a)) for run, p, c, a in rows}
+
+    def sweeps(self) -> list[Sweep]:
+        """Every sweep, the newest first, without its runs."""
+        return [_sweep(row) for row in self._store.read(SELECT_SWEEPS, {})]
+
+    def runs_of_sweep(self, sweep: str) -> list[int]:
+        """The runs of a sweep, in the order of its grid."""
+        return [int(row[0]) for row in self._store.read(SELECT_SWEEP_RUNS, {"tag": TAG, "id": sweep})]
 
     def held_cpus(self, host: str) -> int:
         """The CPU slots that runs on a host take now."""
@@ -343,6 +371,11 @@ class Queue:
     def drained(self, host: str) -> str:
         """Why nothing is started on a host, empty when it is."""
         return drained(self._store.connection(), host)
+
+
+def _sweep(row: Row) -> Sweep:
+    _, id_, name, user, grid, created_us = row
+    return Sweep(str(id_), str(name), str(user), json.loads(grid), from_us(created_us))
 
 
 def _job(row: Row) -> JobRow:

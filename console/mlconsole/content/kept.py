@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from mlconsole.content.hashing import Hasher
@@ -23,13 +23,15 @@ MOST_BYTES = 256 << 20
 IGNORED = frozenset({".git", "__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
 
-def read(root: str, hasher: Hasher) -> tuple[str, tuple[MemberFile, ...]]:
+def read(root: str, hasher: Hasher, only: Set[str] | None = None) -> tuple[str, tuple[MemberFile, ...]]:
     """The digest and the files of a folder, or of one file as a folder that holds it; caches and .git left out.
+
+    ``only``: the paths from the root that count; None: all.
 
     Raises:
         ActionFailed: it cannot be read.
     """
-    found = _found(root)
+    found = _found(root, only)
     manifest = measure(found, hasher)
     files = [
         MemberFile(entry.path, entry.digest, entry.size_bytes, entry.is_executable)
@@ -39,24 +41,26 @@ def read(root: str, hasher: Hasher) -> tuple[str, tuple[MemberFile, ...]]:
     return manifest.digest, tuple(sorted(files, key=lambda one: os.fsencode(one.path)))
 
 
-def _found(root: str) -> list[Found]:
+def _found(root: str, only: Set[str] | None = None) -> list[Found]:
     found = find(Source(root))
     if len(found) == 1 and not found[0].path:
         one = found[0]
         return [Found(os.path.basename(root), one.full, one.mode, one.key)]
-    kept = [one for one in found if not IGNORED & set(one.path.split("/"))]
+    kept = [one for one in found if not IGNORED & set(one.path.split("/")) and (only is None or one.path in only)]
     if not kept:
         raise ActionFailed(f'Nothing is in "{root}".')
     return kept
 
 
-def keep(home: Path, root: str, hasher: Hasher) -> tuple[str, tuple[MemberFile, ...], str]:
-    """Keep a folder or a file; returns its digest, its files, and where they are kept.
+def keep(
+    home: Path, root: str, hasher: Hasher, only: Set[str] | None = None
+) -> tuple[str, tuple[MemberFile, ...], str]:
+    """Keep a folder or a file, or of a folder ``only`` these paths; returns its digest, its files, and where they are.
 
     Raises:
         ActionFailed: it cannot be read or written, changed meanwhile, or is too large to be kept.
     """
-    digest, files = read(root, hasher)
+    digest, files = read(root, hasher, only)
     place = home / FOLDER / digest.removeprefix("blake3:")
     if place.is_dir():
         return digest, files, str(place)
@@ -68,7 +72,7 @@ def keep(home: Path, root: str, hasher: Hasher) -> tuple[str, tuple[MemberFile, 
         )
     new = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        _copy(_found(root), new)
+        _copy(_found(root, only), new)
         if read(str(new), Hasher())[0] != digest:
             raise ActionFailed(f'"{root}" changed while it was read.', "Try again when nobody writes to it.")
         os.rename(new, place)

@@ -18,6 +18,9 @@ _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", 
 _DIFF = ("diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
 _STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--ignore-submodules=dirty")
 
+_FILES = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+_LARGEST_LIST = 64 << 20
+
 
 class Answer(NamedTuple):
     """What git wrote, cut at a limit."""
@@ -69,6 +72,12 @@ class Repository:
             "untracked": untracked[:_MOST_UNTRACKED],
             "untracked_count": len(untracked),
         }
+
+    def files(self) -> Optional[list[str]]:
+        """Paths from the folder of what is tracked, or untracked and not ignored; None when git does not say."""
+        answer = self._ask(_FILES, _LARGEST_LIST)
+        names = answer.data.decode("utf-8", "surrogateescape").split("\0")
+        return [name for name in names if name] if answer.complete and answer.data else None
 
     def remote(self) -> Optional[str]:
         """The URL of ``origin``, else of the first remote."""

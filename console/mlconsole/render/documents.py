@@ -29,7 +29,7 @@ from mlconsole.errors import MlconsoleError, QueryError
 from mlconsole.records import fields, is_record
 
 Document = dict[str, Any]
-KINDS = ("money", "gpu", "dataset", "model", "lineage", "watch", "drift", "release", "reproduce")
+KINDS = ("money", "gpu", "dataset", "model", "lineage", "watch", "drift", "release", "reproduce", "queue")
 ELSEWHERE = tuple(f"mlconsole.render.{noun}" for noun in KINDS)
 """Where the documents of everything else are, loaded one after the other until one knows the thing: 1 to 2 ms each."""
 

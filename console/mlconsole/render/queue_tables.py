@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
 from mlconsole.domain.jobs import HostStatus
 from mlconsole.domain.queue_rows import JobLine
+from mlconsole.domain.sweeps import Sweep
 from mlconsole.render import numbers
+from mlconsole.render.sanitise import clean
+from mlconsole.render.states import mark_of
 from mlconsole.render.tables import table
 
 
 def lines(result: object, now: datetime) -> list[str] | None:
     """The result as lines, None for what is not known here."""
+    if isinstance(result, Sweep):
+        return [f"{clean(result.id)}  {clean(result.name)}  {clean(states(result))}", *_points(result, now)]
     return None
 
 
@@ -22,11 +28,42 @@ def listing(items: Sequence[object], now: datetime) -> list[str] | None:
         titles = ("TURN", "ID", "NAME", "USER", "BACKEND", "STATE", "FOR", "PRI", "CPU", "GPU", "TRY", "WHY")
         rows = [_job(item, now) for item in items if isinstance(item, JobLine)]
         return table(titles, rows, {0, 6, 7, 8, 9, 10})
+    if isinstance(items[0], Sweep):
+        rows = [_sweep(item, now) for item in items if isinstance(item, Sweep)]
+        return table(("ID", "NAME", "USER", "BEGUN", "RUNS", "GRID"), rows)
     if isinstance(items[0], HostStatus):
         heads = ("BACKEND", "HOST", "STATE", "CPUS FREE", "GPUS FREE", "JOBS", "SEEN", "WHY")
         machines = [_host(item) for item in items if isinstance(item, HostStatus)]
         return table(heads, machines, {3, 4, 5})
     return None
+
+
+def states(sweep: Sweep) -> str:
+    """How the runs of a sweep stand, in words."""
+    words = [mark_of(run).word for run in sweep.runs]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)) or "no runs are left"
+
+
+def metrics_of(sweep: Sweep, most: int = 3) -> list[str]:
+    """The metrics that the runs of a sweep are compared by: those that most of them have."""
+    counts = Counter(key for run in sweep.runs for key in run.metrics)
+    return [key for key, _ in counts.most_common(most)]
+
+
+def _points(sweep: Sweep, now: datetime) -> list[str]:
+    names, metrics = list(sweep.grid), metrics_of(sweep)
+    titles = ("ID", *(name.upper() for name in names), "STATE", "TIME", *metrics)
+    rows = []
+    for run in sweep.runs:
+        values = [numbers.number(run.metrics[key].last) if key in run.metrics else "-" for key in metrics]
+        point = [str(run.params.get(name, "?")) for name in names]
+        rows.append((run.id, *point, mark_of(run).word, numbers.duration(run.duration_s(now)), *values))
+    return table([clean(title) for title in titles], rows, set(range(2 + len(names), len(titles))))
+
+
+def _sweep(sweep: Sweep, now: datetime) -> tuple[str, ...]:
+    grid = " ".join(f"{name}={','.join(values)}" for name, values in sweep.grid.items())
+    return (sweep.id, sweep.name, sweep.user, numbers.ago(sweep.created_at, now), states(sweep), grid)
 
 
 def _job(line: JobLine, now: datetime) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ EMPTY = {
     "policy": "No policies yet. Write some, and arm them: mlconsole policy apply FILE",
     "firing": "No policy has fired, and none was held back.",
     "policy_change": "The file holds no policies.",
+    "sweep": "No sweeps yet. Start one: mlconsole launch --grid lr=0.1,0.01 -- python train.py --lr {lr}",
     "job": "Nothing is under way, and nothing waits.",
     "alert": "Nothing fires. What is over: mlconsole alert list --all",
     "monitor": "No monitors yet. Make one: mlconsole monitor add NAME --baseline DATA --live GLOB",

@@ -130,8 +130,11 @@ class Freshness:
             out.append((f"? {self._proposed}{'' if is_short else ' to decide'}  ", "warn"))
         if self._watcher is not None:
             out.append(self._watcher)
-        live = self.live
+        waiting = self._counts.get("queued", 0)
+        live = self.live - waiting
         bad = sum(self._counts.get(word, 0) for word in BAD)
         out.append((f"● {live}{'' if is_short else ' running'}", "state.running" if live else "dim"))
+        if waiting:
+            out.append((f"  ◌ {waiting}{'' if is_short else ' waiting'}", "state.waiting"))
         out.append((f"  ✖ {bad}{'' if is_short else ' failed'}", "state.bad" if bad else "dim"))
         return out

@@ -138,8 +138,16 @@ PLACES: tuple[Place, ...] = (
         "jobs",
         ("j", "backends"),
         "Jobs",
-        "backends and what they run",
+        "the queue and why it waits, what runs where, machines",
         "mlconsole.tui.screens.jobs:JobsScreen",
+        lists="row",
+    ),
+    Place(
+        "sweeps",
+        ("sweep", "grid"),
+        "Sweeps",
+        "one command over a grid of values, a row each",
+        "mlconsole.tui.screens.sweeps:SweepsScreen",
         lists="row",
     ),
     Place(

@@ -1,76 +1,222 @@
-"""Backends, and what each one is running."""
+"""Everything that is under way, on every backend: runs and what they hold, the queue in its order, the machines."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from textual.binding import Binding, BindingType
 
 from mlconsole import backends
+from mlconsole.actions.queue_reads import folded, hosts_elsewhere, job_lines, this_machine
+from mlconsole.domain.gpu import GpuSnapshot
+from mlconsole.domain.jobs import HostStatus
+from mlconsole.domain.query import Query
+from mlconsole.domain.queue_rows import JobLine
 from mlconsole.domain.runs import Run
 from mlconsole.errors import MlconsoleError
 from mlconsole.render import numbers
-from mlconsole.render.states import mark_of
+from mlconsole.render.queue_tables import share
+from mlconsole.render.states import MARKS, mark_of
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
+from mlconsole.tui.screens.sweeps import runs_of
 from mlconsole.tui.widgets.columns import Column
-from mlconsole.tui.widgets.rows import Row
+from mlconsole.tui.widgets.rows import Cell, Row
 
-BACKEND = "backend "
+BACKEND, HOST, SWEEP = "backend ", "host ", "sweep "
+T = TypeVar("T")
+BLANK: Cell = ("", "value")
+#: Other machines are asked how they are this often, and backends whether they answer.
+ASKED_EVERY_S = 10.0
 
 
 class JobsScreen(ListScreen):
-    """A line for each backend, and under it the runs it has in hand."""
+    """A line for each backend, under it its runs, those that wait in their order with the reason; then the machines."""
 
-    offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "unfold", "unfold or fold the sweep", show=False),
+        Binding("w", "sweeps", "all sweeps", show=False),
+    ]
+    offers: ClassVar[frozenset[str]] = frozenset({"run", "marked", "sweep"})
     shown_keys: ClassVar[tuple[str, ...]] = ("launch", "run stop")
+    wants_gpus: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("name", "BACKEND / RUN", width=22, least=14, most=40, priority=0),
-        Column("state", "STATE", width=13, least=11, priority=1),
-        Column("time", "TIME", True, 8, 6, priority=2),
-        Column("why", "WHAT IS KNOWN", width=40, least=12, most=100, priority=3),
+        Column("state", "STATE", width=13, least=11, most=30, priority=1),
+        Column("time", "TIME", True, 8, 6, priority=3),
+        Column("holds", "HOLDS", width=12, least=8, most=24, priority=4),
+        Column("user", "USER", width=8, least=6, most=16, priority=5),
+        Column("why", "WHAT IS KNOWN", width=40, least=12, most=100, priority=2),
     )
     empty: str = "No backend is installed. The local one comes with mlconsole: see mlconsole doctor."
 
+    def __init__(self, location: Location, query: Query) -> None:
+        super().__init__(location, query)
+        self._unfolded: set[str] = set()
+        self._answers: dict[str, tuple[float, Any]] = {}
+
     def read(self) -> list[Row]:
-        """Backends as they answer, with their live runs."""
-        catalog = self.console.ctx.catalog
-        live = catalog.runs.load(catalog.runs.live(), metrics=())
+        """Backends as they answer with their live runs, the queue, the machines."""
+        ctx = self.console.ctx
+        feed = self.console.gpus
+        feed.start()
+        report = feed.report
+        snapshot = report.snapshot if report is not None else None
+        live = {run.id: run for run in ctx.catalog.runs.load(ctx.catalog.runs.live(), metrics=())}
+        self._leased = self._leases(snapshot)
+        self._sweeps: dict[str, list[JobLine]] = {}
+        lines = job_lines(ctx, snapshot)
+        for line in lines:
+            if line.sweep:
+                self._sweeps.setdefault(line.sweep, []).append(line)
         rows: list[Row] = []
         for name in backends.names():
             rows.append(self._backend(name))
-            rows += [self._run(run, BACKEND + name) for run in live if run.backend == name]
-        return rows + [self._run(run) for run in live if run.backend is None]
+            mine = [line for line in lines if line.backend == name]
+            for line in folded(mine):
+                rows += self._rows_of(line, live, BACKEND + name)
+        rows += [self._stray(run) for run in live.values() if run.backend is None]
+        return [*rows, *self._machines(snapshot)]
+
+    def _leases(self, snapshot: GpuSnapshot | None) -> dict[str, list[str]]:
+        index = {gpu.uuid: str(gpu.index) for gpu in snapshot.gpus} if snapshot else {}
+        held: dict[str, list[str]] = {}
+        for lease in self.console.ctx.catalog.leases.open():
+            if lease.gpu_uuid:
+                held.setdefault(lease.run_id, []).append(index.get(lease.gpu_uuid, lease.gpu_uuid[:8]))
+        return held
+
+    def _rows_of(self, line: JobLine, live: dict[str, Run], under: str) -> list[Row]:
+        if not line.runs:
+            return [self._run(line, live.get(line.id), under)]
+        is_open = line.sweep in self._unfolded
+        fold = ("- " if is_open else "+ ") + line.name
+        mine = [each for each in self._sweeps[line.sweep] if each.backend == line.backend]
+        counts = Counter(each.state.partition(",")[0] for each in mine)
+        waits = next((f"{each.turn}. {each.why}" for each in mine if each.turn is not None), "")
+        cells: tuple[Cell, ...] = (
+            (f"  {fold}", "name"),
+            ("  ".join(f"{count} {MARKS[state].glyph}" for state, count in counts.items()), "value"),
+            (self._time(line), "value"),
+            BLANK,
+            (line.user, "dim"),
+            (waits or "all of its runs have started", "dim"),
+        )
+        rows = [Row(SWEEP + line.sweep, cells, (), under)]
+        if is_open:
+            rows += [self._run(each, live.get(each.id), under, "    ") for each in mine]
+        return rows
+
+    def _time(self, line: JobLine) -> str:
+        return numbers.duration(max(0.0, (self.console.ctx.clock() - line.since).total_seconds()))
+
+    def _run(self, line: JobLine, run: Run | None, under: str, indent: str = "  ") -> Row:
+        mark = mark_of(run) if run is not None else MARKS[line.state.partition(",")[0]]
+        gpus = self._leased.get(line.id, [])
+        holds = [f"GPU {','.join(gpus)}"] if gpus else []
+        holds += [f"{line.cpus} CPU"] if line.cpus and line.turn is None else []
+        wants = [f"{line.gpus} GPU"] if line.gpus else []
+        wants += [f"{line.cpus} CPU"] if line.cpus else []
+        words = [f"{line.turn}. {line.why}"] if line.turn is not None else [line.why]
+        words += [f"attempt {line.attempt}"] if line.attempt > 1 else []
+        words += [f"priority {line.priority}"] if line.priority else []
+        if run is not None and run.reach.value != "ok":
+            words.append(f"seen {numbers.ago(run.seen_at, self.console.ctx.clock())}")
+        why = "; ".join(word for word in words if word) or (f"on {line.host}" if line.turn is None else "")
+        wish = "" if line.turn is None else f"wants {', '.join(wants) or 'no slot'}"
+        return Row(
+            line.id,
+            (
+                (f"{indent}{line.name}", "name"),
+                (f"{mark.glyph} {mark.word}", mark.token),
+                (self._time(line), "value"),
+                (", ".join(holds) or wish, "value" if holds else "dim"),
+                (line.user, "dim"),
+                (why, "dim"),
+            ),
+            (("time", (self.console.ctx.clock() - line.since).total_seconds()),),
+            under,
+        )
+
+    def _stray(self, run: Run) -> Row:
+        """A run that nobody launched from here: its training says that it lives."""
+        mark, now = mark_of(run), self.console.ctx.clock()
+        time_ = numbers.duration(run.duration_s(now))
+        where = run.why or f"{run.user}@{run.host}  not launched here"
+        state = (f"{mark.glyph} {mark.word}", mark.token)
+        cells: tuple[Cell, ...] = ((f"  {run.name}", "name"), state, (time_, "value"), BLANK, (run.user, "dim"))
+        return Row(run.id, (*cells, (where, "dim")), (("time", run.duration_s(now)),))
 
     def _backend(self, name: str) -> Row:
         try:
-            probe = self.console.ctx.backend(name).probe()
+            probe = self._asked(f"probe {name}", lambda: self.console.ctx.backend(name).probe())
             state = ("answers", "good") if probe.reachable else ("? unreachable", "state.unknown")
             state = state if probe.is_set_up else ("not set up", "dim")
             detail = f"{probe.version}  {probe.detail}"
         except MlconsoleError as error:
             state, detail = ("? unreachable", "state.unknown"), str(error)
-        return Row(BACKEND + name, ((name, "strong"), state, ("", ""), (detail, "dim")))
+        return Row(BACKEND + name, ((name, "strong"), state, BLANK, BLANK, BLANK, (detail, "dim")))
 
-    def _run(self, run: Run, under: str = "") -> Row:
-        mark = mark_of(run)
-        now = self.console.ctx.clock()
-        where = f"{run.user}@{run.host}" + ("" if run.backend else "  not launched here")
-        seen = f"  seen {numbers.ago(run.seen_at, now)}" if run.reach.value != "ok" else ""
-        time = numbers.duration(run.duration_s(now))
-        why = run.why or where + seen
-        return Row(
-            run.id,
-            ((f"  {run.name}", "name"), (f"{mark.glyph} {mark.word}", mark.token), (time, "value"), (why, "dim")),
-            (("time", run.duration_s(now)),),
-            under,
-        )
+    def _machines(self, snapshot: GpuSnapshot | None) -> list[Row]:
+        ctx = self.console.ctx
+        found = [this_machine(ctx, snapshot)] if snapshot is not None else []
+        found += self._asked("hosts", lambda: hosts_elsewhere(ctx))
+        if not found:
+            return []
+        head = Row(HOST, (("hosts", "strong"), BLANK, BLANK, BLANK, BLANK, ("what is free on each machine", "dim")))
+        return [head, *(self._machine(each) for each in found)]
+
+    def _machine(self, host: HostStatus) -> Row:
+        token = "good" if host.takes_jobs else "state.waiting"
+        if host.state == "unreachable":
+            token = "state.unknown"
+        words = [f"{share(host.cpus_free, host.cpus)} CPUs free" if host.cpus is not None else ""]
+        words += [f"{share(host.gpus_free, host.gpus)} GPUs free" if host.gpus else ""]
+        words += [f"seen {numbers.duration(host.age_s)} ago" if host.age_s >= 2 else "", host.reason]
+        jobs = "" if host.jobs is None else f"{host.jobs} job{'s' * (host.jobs != 1)}"
+        known = "; ".join(word for word in words if word) or "no limit on CPU slots, no GPU"
+        cells: tuple[Cell, ...] = ((f"  {host.name}", "name"), (host.state, token), BLANK, (jobs, "value"))
+        return Row(f"{HOST}{host.backend} {host.name}", (*cells, (host.backend, "dim"), (known, "dim")), (), HOST)
+
+    def _asked(self, what: str, ask: Callable[[], T]) -> T:
+        """The answer to a question that is put at most every ten seconds."""
+        known = self._answers.get(what)
+        if known is None or time.monotonic() - known[0] >= ASKED_EVERY_S:
+            known = self._answers[what] = (time.monotonic(), ask())
+        answer: T = known[1]
+        return answer
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("enter", "open"), ("u", "unfold a sweep"), ("w", "sweeps"), *super().keys()]
 
     def filled(self, cursor: str) -> object:
         """The run under the cursor."""
         key = self.table.cursor_key
-        if not key or key.startswith(BACKEND):
+        if not key or key.startswith((BACKEND, HOST)):
             return None
-        return (key,) if cursor == "marked" else key
+        if key.startswith(SWEEP):
+            return key.removeprefix(SWEEP) if cursor == "sweep" else None
+        return (key,) if cursor == "marked" else key if cursor == "run" else None
 
     def open(self, key: str) -> Location | None:
-        """The run's page."""
-        return None if key.startswith(BACKEND) else Location("run", key)
+        """The run's page, or the runs of a sweep side by side."""
+        if key.startswith(SWEEP):
+            return runs_of(self.console.ctx, key.removeprefix(SWEEP))
+        return None if key.startswith((BACKEND, HOST)) else Location("run", key)
+
+    def action_unfold(self) -> None:
+        """Show the runs of the sweep under the cursor in lines of their own, or in one again."""
+        key = self.table.cursor_key or ""
+        if not key.startswith(SWEEP):
+            self.say("Stand on a sweep: its line begins with + or -.", "warn")
+            return
+        self._unfolded ^= {key.removeprefix(SWEEP)}
+        self.look_again()
+
+    def action_sweeps(self) -> None:
+        """Go to all sweeps."""
+        self.console.go(Location("sweeps"))
