@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from consolekit import NOW
@@ -39,9 +39,12 @@ with = { targets = ["{run}"] }
 COLUMNS = ("tenure", "monthly_charges", "contract", "payment_method", "total_charges")
 
 
-def a_night(home: Path, *, title: str = 'monitor "churn": 7 of 40 columns moved, most of all tenure') -> None:
-    """Fill a catalog with what a night brought; the last of it happened a minute before the console's clock."""
-    desk = Desk(home, Clock(NOW - timedelta(seconds=NIGHT_S)), CalmBackend())
+TITLE = 'monitor "churn": 7 of 40 columns moved, most of all tenure'
+
+
+def a_night(home: Path, *, title: str = TITLE, now: datetime = NOW) -> None:
+    """Fill a catalog with what the night before ``now`` brought."""
+    desk = Desk(home, Clock(now - timedelta(seconds=NIGHT_S)), CalmBackend())
     try:
         _night(desk, title)
     finally:

@@ -158,19 +158,19 @@ def head_lines(found: Incident | str, now: datetime) -> list[list[Span]]:
 def timeline_lines(found: Incident) -> list[list[Span]]:
     """Everything that happened, the oldest on top."""
     width = max((len(moment.kind) for moment in found.timeline), default=0)
+    room = min(LABEL, max((len(moment.who) for moment in found.timeline), default=0))
     out: list[list[Span]] = []
     day = ""
     for moment in found.timeline:
         if day != (day := f"{moment.at:%Y-%m-%d}"):
             out.append([(day, "label")])
         glyph, token = _mark(moment)
-        who = f"{moment.who}  " if moment.who else ""
         out.append(
             [
                 (f"  {moment.at:%H:%M:%S}  ", "dim"),
                 (f"{glyph} ", token),
                 (f"{moment.kind:{width}}  ", token),
-                (who, "accent"),
+                (f"{moment.who:{room}}  ", "accent"),
                 (moment.words, "value"),
             ]
         )

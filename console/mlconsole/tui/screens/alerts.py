@@ -26,7 +26,7 @@ class AlertsScreen(ListScreen):
     offers: ClassVar[frozenset[str]] = frozenset({"alert"})
     shown_keys: ClassVar[tuple[str, ...]] = ("alert ack", "alert snooze")
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("alert", "WHAT", width=38, least=20, most=90, priority=0),
+        Column("alert", "WHAT", width=37, least=20, most=90, priority=0),
         Column("state", "STATE", width=12, least=11, most=22, priority=1),
         Column("severity", "SEVERITY", width=8, least=8, priority=3),
         Column("since", "SINCE", True, 9, 8, priority=2),
@@ -52,7 +52,7 @@ class AlertsScreen(ListScreen):
         cells: tuple[Cell, ...] = (
             (alert.title, "dim" if alert.state is AlertState.RESOLVED else "name"),
             (state_words(alert), token_of(alert)),
-            (alert.severity.value, SEVERITIES[alert.severity]),
+            (alert.severity.value, "dim" if alert.state is AlertState.RESOLVED else SEVERITIES[alert.severity]),
             (numbers.ago(since, now), "dim"),
             (alert.source, "value"),
             (str(len(alert.parts) or ""), "value"),

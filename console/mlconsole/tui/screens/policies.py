@@ -45,9 +45,9 @@ class PoliciesScreen(ListScreen):
     offers: ClassVar[frozenset[str]] = frozenset({"firing", "policy"})
     shown_keys: ClassVar[tuple[str, ...]] = ("policy accept", "policy decline")
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("policy", "POLICY / FIRING", width=18, least=14, most=24, priority=0),
+        Column("policy", "POLICY / FIRING", width=18, least=14, priority=0),
         Column("state", "STATE", width=11, least=10, priority=1),
-        Column("why", "WHY", width=34, least=16, most=110, priority=2),
+        Column("why", "WHY", width=36, least=16, most=110, priority=2),
         Column("action", "ACTION", width=13, least=8, most=20, priority=4),
         Column("because", "BECAUSE OF", width=27, least=12, most=44, priority=5),
         Column("at", "AT", True, 9, 8, priority=3),
