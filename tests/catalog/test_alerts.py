@@ -34,7 +34,7 @@ def test_an_incident_over_twenty_columns_and_ten_windows_is_one_incident_and_one
 
     (alert,) = catalog.alerts.listed(tuple(AlertState))
     assert alert.state is AlertState.RESOLVED and len(alert.parts) == 20 and alert.parts[0].name == "column 19"
-    assert kinds(catalog) == ["alert.opened", "drift.opened", "alert.resolved"]
+    assert kinds(catalog) == ["alert.pending", "alert.opened", "drift.opened", "alert.resolved"]
     changes = catalog.alerts.changes(alert.number)
     assert [change.state.value for change in changes] == ["pending", "firing", "resolved"]
     assert all(change.who == "watcher" and change.why for change in changes)
@@ -68,7 +68,7 @@ def test_an_answer_is_an_event_with_who_and_why(catalog: Catalog) -> None:
     catalog.write(lambda db: wake_due(db, until))
 
     assert catalog.alerts.get(alert.id[:3]).state is AlertState.FIRING
-    assert kinds(catalog) == ["alert.opened", "drift.opened", "alert.snoozed", "alert.opened"]
+    assert kinds(catalog) == ["alert.pending", "alert.opened", "drift.opened", "alert.snoozed", "alert.opened"]
 
 
 def test_an_alert_that_is_over_cannot_be_answered(catalog: Catalog) -> None:

@@ -24,6 +24,7 @@ from mlconsole.domain.notices import Notice
 from mlconsole.errors import ActionFailed, MlconsoleError, UsageError
 from mlconsole.policy.duties import Duties
 from mlconsole.policy.telling import duties, tell
+from mlconsole_command import CommandNotifier
 from mlconsole_webhook.webhook import DEADLINE_S, LARGEST, WebhookNotifier, body_of
 from policykit import Desk
 from program import wait_until
@@ -185,6 +186,15 @@ def test_a_command_that_fails_says_why() -> None:
             notifiers.one("command").send(NOTICE, wrong)
     with pytest.raises(ActionFailed, match="cannot be run"):
         notifiers.one("command").send(NOTICE, {"command": ["/no/such/program"]})
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_began(tmp_path: Path) -> None:
+    words = ["sh", "-c", f"sleep 1000 & echo $! > {tmp_path}/pid; wait"]
+
+    with pytest.raises(ActionFailed, match=r"longer than 0.5 s"):
+        CommandNotifier(deadline_s=0.5).send(NOTICE, {"command": words})
+    child = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    wait_until(lambda: not child.exists() or child.read_text().split()[2] == "Z", "its child to be gone")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

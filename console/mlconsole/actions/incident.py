@@ -23,8 +23,9 @@ def incident(ctx: Context, alert: Alert) -> Incident:
     catalog = ctx.catalog
     begin = (alert.opened_at or alert.changed_at) - AROUND
     end = (alert.resolved_at or ctx.clock()) + AROUND
-    about = [event for event in catalog.events.about(alert.subject) if begin <= event.at <= end]
-    events = [event for event in about if event.data.get("alert", alert.id) == alert.id]
+    about = (event for subject in _subjects(alert) for event in catalog.events.about(subject))
+    near = (event for event in about if begin <= event.at <= end)
+    events = [event for event in near if event.data.get("alert", alert.id) == alert.id]
     firings, caused = _consequences(catalog, events)
     moments = [
         *(
@@ -36,6 +37,12 @@ def incident(ctx: Context, alert: Alert) -> Incident:
         *(moment for firing in firings for moment in _rollouts(catalog, firing)),
     ]
     return Incident(alert, tuple(sorted(moments, key=lambda each: each.at)))
+
+
+def _subjects(alert: Alert) -> list[str]:
+    """What it is about, and the runs before the last one where it is about several."""
+    runs = [f"run:{part.name}" for part in alert.parts] if alert.source == "run" else []
+    return list(dict.fromkeys([alert.subject, *runs]))
 
 
 def _consequences(catalog: Catalog, events: list[Event]) -> tuple[list[Firing], list[Event]]:

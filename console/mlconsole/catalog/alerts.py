@@ -76,6 +76,9 @@ INSERT INTO cursor (name, n) VALUES (:name, :n) ON CONFLICT DO UPDATE SET n = ex
 """
 SELECT_CURSOR = "SELECT n FROM cursor WHERE name = :name"
 KIND_OF_STATE = {
+    AlertState.OK: "alert.ok",
+    AlertState.INSUFFICIENT: "alert.insufficient",
+    AlertState.PENDING: "alert.pending",
     AlertState.FIRING: "alert.opened",
     AlertState.ACKED: "alert.acked",
     AlertState.SNOOZED: "alert.snoozed",
@@ -166,8 +169,7 @@ def _change(db: sqlite3.Connection, number: int, step: AlertStep, at: datetime, 
     row = {"n": number, "state": step.state.value, "now": to_us(at), "who": storable(who), "why": storable(step.why)}
     db.execute(CHANGE, row)
     db.execute(INSERT_CHANGE, row)
-    if step.state in KIND_OF_STATE:
-        _emit(db, number, KIND_OF_STATE[step.state], at)
+    _emit(db, number, KIND_OF_STATE[step.state], at)
 
 
 def _emit(db: sqlite3.Connection, number: int, kind: str, at: datetime) -> None:

@@ -28,7 +28,7 @@ class EventKind:
     fields: tuple[str, ...]
 
 
-_ALERT = ("alert", "source", "severity", "cause", "title", "subject")
+_ALERT = ("alert", "source", "severity", "cause", "title", "subject", "who", "why")
 
 KINDS: dict[str, EventKind] = {
     "run.ended": EventKind(
@@ -77,10 +77,13 @@ KINDS: dict[str, EventKind] = {
         ("environment", "release", "generation", "before", "user", "rollout"),
     ),
     "check.passed": EventKind("a check of data that had failed finds nothing any more", ("dataset", "path")),
+    "alert.pending": EventKind("something was bad, not often enough yet for an alert", _ALERT),
     "alert.opened": EventKind("an alert fires", _ALERT),
-    "alert.acked": EventKind("somebody is at an alert", (*_ALERT, "who", "why")),
-    "alert.snoozed": EventKind("somebody put an alert off", (*_ALERT, "who", "why")),
+    "alert.acked": EventKind("somebody is at an alert", _ALERT),
+    "alert.snoozed": EventKind("somebody put an alert off", _ALERT),
     "alert.resolved": EventKind("what an alert told of is over", _ALERT),
+    "alert.ok": EventKind("what was bad once is well again, and never was an alert", _ALERT),
+    "alert.insufficient": EventKind("there is too little to judge by", _ALERT),
     "cron": EventKind("a policy's own clock has struck", ("slot", "policy")),
 }
 """Every kind of event. Who emits a new one adds its line here."""
