@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from mlconsole.demo.trainings import SERVED
 from program import Finished, Program, end_processes_of
 
 pytest.importorskip("torch", reason="the demo's trainings need torch")
 pytest.importorskip("sklearn", reason="the demo's trainings need scikit-learn")
 
-pytestmark = pytest.mark.slow
+AXES = ("data", "code")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(330)]
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     work = tmp_path_factory.mktemp("demo")
     home = work / ".demo" / "catalog"
     elsewhere = Program(work / "users-own", work)
-    done = elsewhere("demo", deadline_s=150)
+    done = elsewhere("demo", deadline_s=300)
     program = Program(home, work)
     yield Demo(done, program)
     program("env", "withdraw", "prod", "--yes")
@@ -115,6 +118,30 @@ def test_the_demo_sees_its_camera_move_and_brings_a_better_model_by_rule(demo: D
     new, _, before = compared.partition(": ")[2].partition(" against ")
     assert float(new) > 0.8 > 0.6 > float(before)
     assert [one["verdict"] for one in windows][:5] == ["ok", "ok", "drift", "drift", "drift"]
+
+
+def test_what_the_demo_serves_gives_its_data_back_alone_and_then_its_code(demo: Demo, tmp_path: Path) -> None:
+    program, code = demo.program, tmp_path / "served"
+    shutil.copytree(SERVED, code)
+    (code / "README").write_text("other code\n")
+    program.json("dataset", "add", ".demo/data/recent.csv", "--name", "recent")
+    program.json("release", "create", "--base=digits-3", "--data=recent", f"--code={code}", "--name=other")
+    parts = [live_parts(program)]
+    for words in (("env", "rollout", "prod", "other"), *(("rollback", "prod", f"--axis={axis}") for axis in AXES)):
+        done = program(*words, "--yes")
+        assert done.code == 0, done.err
+        parts.append(live_parts(program))
+
+    before, both, without_data, without_code = parts
+    assert {axis for axis in before if before[axis] != both[axis]} == {"data", "code"}
+    assert without_data == {**both, "data": before["data"]}
+    assert without_code == before
+
+
+def live_parts(program: Program) -> dict[str, Any]:
+    """The ids of the parts of what is live."""
+    release = program.json("release", "show", program.json("env", "show", "prod")["release"])
+    return {axis: release[axis] for axis in ("code", "data", "model", "env")}
 
 
 def test_the_demo_once_more_launches_only_a_long_run_anew(demo: Demo) -> None:

@@ -63,17 +63,18 @@ def test_the_pointer_always_names_a_valid_release_and_untouched_parts_stay(tmp_p
         shop = Shop(tmp_path / str(world))
         shop.folder.mkdir()
         shop.environment()
-        names = [f"r{n}" for n in range(16) if random_release(shop, dice, f"r{n}")]
-        for _ in range(8 if names else 0):
-            rolled_back += step(shop, dice, names)
+        made = [random_release(shop, dice, f"r{n}") for n in range(16)]
+        ids = [one.id for one in made if one is not None]
+        for _ in range(8 if ids else 0):
+            rolled_back += step(shop, dice, ids)
         shop.check()
     assert rolled_back
 
 
-def step(shop: Shop, dice: random.Random, names: list[str]) -> int:
+def step(shop: Shop, dice: random.Random, ids: list[str]) -> int:
     """Roll something out, then take one part back; 1 when that went."""
     try:
-        shop.rollout(dice.choice(names))
+        shop.rollout(dice.choice(ids))
     except MlconsoleError as error:
         raise AssertionError(f"a release that could be made cannot be rolled out: {error}") from error
     before, parts = bytes_of(shop), present(shop)

@@ -26,6 +26,7 @@ from shopkit import Shop, in_child
 IS_FULL = os.environ.get("MLCONSOLE_FAULTS") == "full"
 KILLS = 300 if IS_FULL else 24
 RACES = 60 if IS_FULL else 6
+pytestmark = pytest.mark.timeout(900 if IS_FULL else 120)
 BAD = "the bad one"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopkit import SHIFT, Loop
-from mlconsole.actions import run_stop
+from mlconsole.actions import environments, release, rollback, rollout, run_stop
 from mlconsole.actions.alert import incident
 from mlconsole.domain.alerts import Incident
 
@@ -57,6 +57,7 @@ def test_drift_ends_in_a_better_release_by_rule_and_is_told_in_one_place(loop: L
 
     assert loop.right_share(SHIFT) > 0.95
     assert loop.live.release is not None and loop.live.release.name == "cutter-2"
+    assert loop.ctx.catalog.environments.moves(loop.live.number)[0].reason == "policy:promote"
     assert by_moment(story(loop)) == [
         ["drift.opened", "measure", "measure", "retrain", "retrain"],
         ["model.registered", "register", "register"],
@@ -99,3 +100,24 @@ def test_a_retrain_that_somebody_stops_leaves_nothing_and_is_not_started_again(l
     assert done(loop) == ["launch", "launch"]
     assert len(loop.runs()) == 3 and not loop.ctx.catalog.runs.live()
     assert loop.live.pointer.generation == 1 and loop.live.observed.healthy
+
+
+def test_what_somebody_takes_back_and_pins_during_a_retrain_the_rules_leave_as_it_is(loop: Loop) -> None:
+    (loop.folder / "serve.toml").write_text("threads = 2\n")
+    loop.do(release.CREATE, base="cutter-1", config=str(loop.folder / "serve.toml"), name="tuned")
+    loop.do(environments.SET, "prod", gate=("http:/health",), bake="0s")
+    loop.do(rollout.ROLLOUT, "prod", "tuned")
+    (loop.folder / "slow").touch()
+    loop.drifts()
+    loop.do(rollback.ROLLBACK, "prod")
+    loop.do(environments.PIN, "prod", reason="we look at it by hand")
+    (loop.folder / "slow").unlink()
+    loop.goes_on()
+    for _ in range(2):
+        loop.watch(hours=1)
+
+    assert (loop.live.pointer.generation, loop.live.release and loop.live.release.name) == (3, "cutter-1")
+    assert loop.right_share(0.0) > 0.95 and loop.ctx.catalog.rollouts.open() == []
+    failed = next(one for one in story(loop).timeline if one.kind == "rollout failed")
+    assert "the environment is pinned by ann: we look at it by hand" in failed.words
+    assert done(loop).count("launch") == 2

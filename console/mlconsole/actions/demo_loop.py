@@ -27,6 +27,7 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
 from mlconsole.demo.trainings import SCRIPT, SERVED
 from mlconsole.domain.events import Event
+from mlconsole.domain.policies import FiringState
 from mlconsole.errors import ActionFailed, MlconsoleError
 
 MONITOR = "digits-live"
@@ -97,6 +98,7 @@ def play(ctx: Context, scene: Scene) -> None:
     last = ctx.catalog.events.last()
     with _watching(ctx, scene):
         done = _wait(ctx, last, lambda event: event.kind in TOLD[-2:])
+        _wait_for_firings(ctx)
     live = ctx.catalog.environments.get(scene.environment)
     if done.kind != "rollout.done" or live.release is None:
         why = done.data.get("reason")
@@ -211,3 +213,10 @@ def _wait(ctx: Context, last: int, is_it: Callable[[Event], bool]) -> Event:
         if ctx.cancelled.wait(POLL_S):
             raise MlconsoleError("The demo was called off; what it launched goes on.")
     raise ActionFailed(f"The rules did not act within {WITHIN_S:g} s.", "See: mlconsole policy history")
+
+
+def _wait_for_firings(ctx: Context) -> None:
+    """Wait until the watcher has noted how everything ended that it does."""
+    deadline = ctx.clock().timestamp() + WITHIN_S
+    while ctx.catalog.firings.in_state(FiringState.STARTED) and ctx.clock().timestamp() < deadline:
+        ctx.cancelled.wait(POLL_S)

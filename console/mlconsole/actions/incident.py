@@ -32,9 +32,9 @@ def incident(ctx: Context, alert: Alert) -> Incident:
             Moment(change.at, f"alert {change.state}", change.who, change.why)
             for change in catalog.alerts.changes(alert.number)
         ),
+        *(moment for firing in firings for moment in _rollouts(catalog, firing)),
         *(_moment(event) for event in (*events, *caused) if not event.kind.startswith("alert.")),
         *(moment for firing in firings for moment in _firing(firing)),
-        *(moment for firing in firings for moment in _rollouts(catalog, firing)),
     ]
     return Incident(alert, tuple(sorted(moments, key=lambda each: each.at)))
 

@@ -158,7 +158,8 @@ class Carrier:
         ctx, rollout, now = self._ctx, self._rollout, self._now
         release = ctx.catalog.releases.by_id(rollout.release_id)
         changed = changed_axes(self._environment.release, release)
-        reason = rollout.override or rollout.kind.value
+        rule = ctx.catalog.firings.rule_of(f"rollout:{rollout.number}")
+        reason = rollout.override or (f"policy:{rule}" if rule else rollout.kind.value)
         mover = Mover(ctx.settings.user, ctx.settings.host, now, reason)
         passes = rollout.kind is RolloutKind.AUTOMATIC or bool(rollout.override)
 

@@ -53,6 +53,13 @@ SELECT_BY_EVENTS = f"""
 SELECT {COLUMNS} {FROM} WHERE firing.event IN (SELECT value FROM json_each(:events)) ORDER BY firing.n
 """
 SELECT_CAUSED = "SELECT what FROM caused WHERE firing = :n"
+SELECT_RULE = """
+SELECT policy.name
+FROM caused
+JOIN firing ON firing.n = caused.firing
+JOIN policy ON policy.n = firing.policy
+WHERE caused.what = :what
+"""
 COUNT_PROPOSED = "SELECT count(*) FROM firing WHERE state = 'proposed'"
 SELECT_HOLDERS = (
     f"SELECT {COLUMNS}, firing.fence, firing.holder {FROM} WHERE firing.state = 'started' ORDER BY firing.n"
@@ -258,6 +265,11 @@ class Firings:
     def caused(self, number: int) -> list[str]:
         """What a firing's own changes brought about: ``event:NUMBER``, ``run:ID`` and ``rollout:NUMBER``."""
         return [str(what) for (what,) in self._store.read(SELECT_CAUSED, {"n": number})]
+
+    def rule_of(self, what: str) -> str:
+        """The policy that brought ``event:NUMBER``, ``run:ID`` or ``rollout:NUMBER`` about; empty for none."""
+        rows = self._store.read(SELECT_RULE, {"what": what})
+        return str(rows[0][0]) if rows else ""
 
     def proposed(self) -> int:
         """How many wait for a person."""

@@ -161,8 +161,9 @@ class Console(PaintedApp[None]):
             self.turns.begun(event)
 
     def on_answered(self, event: Answered) -> None:
-        """A desk has done a task."""
-        event.then(event.result)
+        """A desk has done a task; while the console ends, its screens are being taken down and nobody waits for it."""
+        if self.is_running:
+            event.then(event.result)
 
     def on_changed(self, event: Changed) -> None:
         """The catalog holds something new."""

@@ -197,6 +197,15 @@ MARKS: dict[str, tuple[str, str]] = {
     "check.failed": ("✖", "state.bad"),
     "rollout.failed": ("✖", "state.bad"),
     "rollout.done": ("✔", "state.good"),
+    "rollout committed": ("●", "state.running"),
+    "gate pass": ("✔", "state.good"),
+    "gate fail": ("✖", "state.bad"),
+    "gate error": ("▲", "warn"),
+    "gate inconclusive": ("?", "warn"),
+    "rollout done": ("✔", "state.good"),
+    "rollout failed": ("✖", "state.bad"),
+    "rollout rolled back": ("✖", "state.bad"),
+    "automatic done": ("✔", "state.good"),
 }
 
 
