@@ -246,9 +246,9 @@ async def test_every_action_with_a_key_has_it_on_the_screens(reading: Stage) -> 
 async def test_the_palette_finds_actions_and_places_and_says_why_one_is_off(reading: Stage) -> None:
     async with opened(reading.console(), (100, 30)) as user:
         await user.presses("ctrl+p")
-        await user.sees("launch", "this console is read-only", "run compare")
+        await user.sees("launch", "this console is read-only", "run show")
         await user.types("audit")
-        await user.sees_no("run compare")
+        await user.sees_no("run show")
         await user.sees("who changed what")
         await user.presses("down", "up", "enter")
         await user.sees("Audit")
