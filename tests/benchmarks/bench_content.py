@@ -18,9 +18,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from mlconsole.catalog import Catalog
+from mlconsole.catalog.live_lineage import keep_ancestors
 from mlconsole.content.hashing import Hasher
 from mlconsole.content.tree import find, measure, source_of
 from mlconsole.domain.lineage import Node, Way
@@ -30,6 +32,10 @@ RUNS_EACH = 14
 PARTS_EACH = 10
 ROUNDS = 200
 INSERT_NODE = "INSERT INTO node (n, kind, key, label, at_us) VALUES (?, ?, ?, ?, ?)"
+INSERT_ENVIRONMENT = """
+INSERT INTO environment (name, target, settings, host, allowed, is_production, gates, bake_us, created_us, created_by)
+VALUES (?, '', '', '', '', 0, '', 0, 1, 'bench')
+"""
 INSERT_EDGE = "INSERT OR IGNORE INTO edge (below, above, role) VALUES (?, ?, ?)"
 
 
@@ -92,7 +98,9 @@ def fill(catalog: Catalog, artifacts: int) -> int:
         db.executemany(INSERT_EDGE, edges(artifacts, dice))
         for number in range(1, 101):
             at = artifacts + number
-            db.execute(INSERT_NODE, (at, "deployment", f"deployment:{number}", f"deployment {number}", at))
+            db.execute(INSERT_NODE, (at, "deployment", f"deployment:e{number}:1", f"e{number} #1", at))
+            db.execute(INSERT_ENVIRONMENT, (f"e{number}",))
+            db.execute("UPDATE environment SET generation = 1 WHERE name = ?", (f"e{number}",))
             parts = [artifacts - dice.randrange(artifacts // 2) for _ in range(PARTS_EACH)]
             db.executemany(INSERT_EDGE, [(at, part, "serves") for part in parts])
 
@@ -112,18 +120,43 @@ def lineage(folder: Path, artifacts: int) -> None:
     datasets = [dice.randrange(artifacts // 100) * 100 + dice.randrange(1, 10) for _ in range(ROUNDS)]
     for what, numbers, way in (("up from a deployment", deployments, Way.UP), ("down from data", datasets, Way.DOWN)):
         walk(catalog, what, numbers, way)
+    blast(catalog, [artifacts - dice.randrange(artifacts // 2) for _ in range(ROUNDS)])
     catalog.close()
+
+
+def blast(catalog: Catalog, numbers: list[int]) -> None:
+    """Print how long it takes to say what is live of these nodes, after what is live was looked at once."""
+    live = catalog.live_lineage
+
+    def learn() -> None:
+        for node in live.unknown():
+            found, is_cut = live.ancestors(node.number, lambda: False)
+            catalog.write(partial(keep_ancestors, deployment=node.number, numbers=found, is_cut=is_cut))
+
+    wall, busy = timed(learn)
+    kept = catalog.store.read("SELECT count(*) FROM deployed_from")[0][0]
+    print(f"what 100 live deployments came from, looked at once: {kept:,} rows, {wall:.2f} s, {busy:.2f} CPU-s")
+    report("live deployments of it", numbers, lambda n: len(live.unknown()) + len(live.cut()) + len(live.came_of(n)))
 
 
 def walk(catalog: Catalog, what: str, numbers: list[int], way: Way) -> None:
     """Print the times of closures from these nodes."""
-    starts = [Node(number, "", "", "", from_us(0)) for number in numbers]
+
+    def size(number: int) -> int:
+        return len(catalog.lineage.closure(Node(number, "", "", "", from_us(0)), way).nodes)
+
+    report(what, numbers, size)
+
+
+def report(what: str, numbers: list[int], work: Callable[[int], int]) -> None:
+    """Print the median and the 95th percentile of the time that each takes."""
     sizes: list[int] = []
-    took = [timed(lambda start=start: sizes.append(len(catalog.lineage.closure(start, way).nodes))) for start in starts]
-    print(f"{what:22} {statistics.median(sizes):7,.0f} nodes   median / 95th", end="")
-    for clock, seconds in zip(("wall", "processor"), zip(*took, strict=True), strict=True):
-        middle, late = statistics.median(seconds) * 1e3, sorted(seconds)[int(len(seconds) * 0.95)] * 1e3
-        print(f"   {clock} {middle:.2f} / {late:.2f} ms", end="")
+    times = [timed(lambda number=number: sizes.append(work(number))) for number in numbers]
+    walls, busies = (sorted(1e3 * one[side] for one in times) for side in (0, 1))
+    place = int(len(times) * 0.95)
+    print(f"{what:24} {statistics.median(sizes):6,.0f} found", end="")
+    for kind, found in (("wall", walls), ("CPU", busies)):
+        print(f"   {kind}: median {statistics.median(found):6.2f}, 95th {found[place]:6.2f} ms", end="")
     print()
 
 

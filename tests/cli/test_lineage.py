@@ -67,6 +67,17 @@ def test_a_model_is_traced_to_the_dataset_that_it_learned_from(trained: Program)
     assert [edge["role"] for edge in path["edges"]] == ["same bytes", "used", "registered"]
 
 
+def test_a_name_of_several_things_is_not_guessed(trained: Program) -> None:
+    trained.json("model", "register", "net", "--name", "digits")
+
+    several = trained("lineage", "up", "digits")
+
+    assert several.code == 2 and "Say which: model:digits, dataset:digits" in several.err
+    assert trained.json("lineage", "up", "model:digits")["start"] == "version:digits@1"
+    assert trained.json("lineage", "up", "dataset:digits")["start"].startswith("blake3:")
+    assert trained("lineage", "up", "run:digits").code == 4
+
+
 def test_two_models_differ_by_their_data(trained: Program) -> None:
     trained.json("model", "register", "net", "--name", "m")
     (trained.cwd / "data" / "a.csv").write_text("x\n2\n")

@@ -148,6 +148,7 @@ def verify(ctx: Context, params: VerifyParams) -> Listing[FileChange]:
     if manifest_of(there).digest == version.id:
         return Listing("file", [])
     found = [_with_name(change, source) for change in differences(before, there)]
+    ctx.say(f'What is at "{source.text}" is not {version.label}.')
     return Listing("file", found, failed=True)
 
 

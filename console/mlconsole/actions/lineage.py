@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,10 +15,10 @@ from mlconsole.catalog.live_lineage import keep_ancestors
 from mlconsole.domain.lineage import Lineage, LineageDiff, LineagePath, Node, Way
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Listing
-from mlconsole.errors import NotFound, UsageError
+from mlconsole.errors import AmbiguousName, NotFound, UsageError
 
 MOST = 10_000
-THING = "a run, NAME@VERSION of a model or dataset, an environment, a commit, or the start of a digest"
+THING = "a run, NAME@VERSION of a model or dataset (model:NAME, dataset:NAME), an environment, a commit, a digest"
 
 
 def _drawn(dot: bool, mermaid: bool) -> str:
@@ -27,24 +28,33 @@ def _drawn(dot: bool, mermaid: bool) -> str:
 
 
 def find(ctx: Context, word: str) -> Node:
-    """The node that a word means: a key, a label, a run, a version of a model or a dataset, an environment.
+    """The node that a word means: a run, a model, a dataset, an environment, or else a key, a label or a digest.
+
+    ``run:NAME``, ``model:NAME``, ``dataset:NAME`` and ``env:NAME`` say which, where several things have one name.
 
     Raises:
-        NotFound: nothing answers to it.
+        NotFound: nothing answers to the word.
         AmbiguousName: several things do.
     """
     graph, catalog = ctx.catalog.lineage, ctx.catalog
-    keys: tuple[Callable[[], str], ...] = (
-        lambda: f"run:{catalog.runs.get(word).id}",
-        lambda: f"version:{catalog.models.get(word).label}",
-        lambda: catalog.datasets.get(word).id,
-    )
-    for key in keys:
-        try:
-            return graph.find(key())
-        except NotFound:
+    ways: dict[str, Callable[[str], Node | None]] = {
+        "run": lambda name: graph.find(f"run:{catalog.runs.get(name).id}"),
+        "model": lambda name: graph.find(f"version:{catalog.models.get(name).label}"),
+        "dataset": lambda name: graph.find(catalog.datasets.get(name).id),
+        "env": graph.newest_deployment,
+    }
+    found: dict[str, Node] = {}
+    for kind, way in ways.items():
+        name = word.removeprefix(f"{kind}:")
+        # Another kind's prefix is no part of a name.
+        if name == word and word.partition(":")[0] in ways and ":" in word:
             continue
-    return graph.newest_deployment(word) or graph.find(word)
+        with suppress(NotFound):
+            if (node := way(name)) is not None:
+                found[f"{kind}:{name}"] = node
+    if len({node.key for node in found.values()}) > 1:
+        raise AmbiguousName(f'"{word}" is the name of several things.', f"Say which: {', '.join(found)}")
+    return next(iter(found.values()), None) or graph.find(word)
 
 
 @dataclass(frozen=True, slots=True)

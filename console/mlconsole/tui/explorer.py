@@ -50,6 +50,17 @@ class View:
     edges: tuple[Edge, ...]
     degrees: Mapping[int, tuple[int, int]]
 
+    def roles(self) -> dict[int, str]:
+        """How each node hangs on one nearer to the start: the role of the edge by which it was found first."""
+        found: dict[int, str] = {}
+        reached = {self.start.number}
+        for edge in self.edges:
+            for near, far in ((edge.below, edge.above), (edge.above, edge.below)):
+                if near in reached and far not in reached:
+                    reached.add(far)
+                    found[far] = edge.role
+        return found
+
 
 @dataclass(slots=True)
 class Explorer:

@@ -11,11 +11,14 @@ from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.runs import ParamValue, Run
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers
+from mlconsole.render.sanitise import clean
 from mlconsole.render.states import mark_of
+from mlconsole.render.width import cell_width, fit
 from mlconsole.tui.explorer import View
 from mlconsole.tui.widgets.line import Span
 
 Lines = list[list[Span]]
+MOST_LABEL = 44
 LABEL = 12
 
 
@@ -128,23 +131,26 @@ def timeline(details: RunDetails, now: datetime) -> Lines:
     return out + [[(f"damaged: {text}", "error")] for text in details.damage]
 
 
-def lineage(view: View | None, run_id: str) -> Lines:
-    """The lanes around the run, two steps each way."""
+def lineage(view: View | None, word: str) -> Lines:
+    """The lanes around a thing, two steps each way; ``word`` is what the whole of it is asked for by."""
     if view is None:
         return [[("Nothing is known of its past: it logged no data, no model and no code.", "dim")]]
+    roles = view.roles()
+    labels = {number: clean(node.label, MOST_LABEL) for number, node in view.nodes.items()}
+    things = [row for row in view.rows if row.node not in view.folds]
+    wide = max(len(row.text()) + cell_width(labels[row.node]) for row in things)
     out: Lines = []
     for row in view.rows:
-        fold = view.folds.get(row.node)
-        if fold is not None:
+        if (fold := view.folds.get(row.node)) is not None:
             out.append([(f"  {row.text('▸')} {fold.words}", "dim")])
             continue
         node = view.nodes[row.node]
         is_start = row.node == view.start.number
         lanes = row.text("◆" if is_start else "○")
-        out.append(
-            [(f"  {lanes} ", "dim"), (node.label, "strong" if is_start else "value"), (f"  {node.kind}", "label")]
-        )
-    return [*out, [], [(f"  All of it: :lineage {run_id}", "dim")]]
+        label = fit(labels[row.node], wide - len(lanes))
+        name: list[Span] = [(f"  {lanes} ", "dim"), (label, "strong" if is_start else "value")]
+        out.append([*name, (f"  {node.kind:<11}", "label"), (f"  {roles.get(row.node, '')}", "dim")])
+    return [*out, [], [(f"  All of it: :lineage {word}", "dim")]]
 
 
 def main_metric(run: Run, among: Collection[str] | None = None) -> str | None:

@@ -48,9 +48,9 @@ class LineageScreen(ListScreen):
     ]
     offers: ClassVar[frozenset[str]] = frozenset({"node"})
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("thing", "THING", width=44, least=24, most=90, priority=0),
+        Column("thing", "THING", width=36, least=24, most=70, priority=0),
         Column("kind", "KIND", width=11, least=8, priority=1),
-        Column("how", "HOW", width=14, least=8, most=20, priority=2),
+        Column("how", "HOW", width=11, least=8, most=20, priority=2),
         Column("more", "UP/DOWN", True, 12, 9, priority=3),
         Column("when", "WHEN", True, 10, 8, priority=4),
         Column("key", "KEY", width=24, least=12, most=80, priority=5),
@@ -99,7 +99,7 @@ class LineageScreen(ListScreen):
         self._view = view = self._explorer.view(start)
         self._known = {node.key: node for node in view.nodes.values()}
         self.console.names[self.location.target] = start.label
-        roles = _roles(view)
+        roles = view.roles()
         return [self._line(row, view, roles) for row in view.rows]
 
     def _show(self, rows: list[Row]) -> None:
@@ -203,15 +203,3 @@ class LineageScreen(ListScreen):
 
 def _number(key: str) -> int:
     return int(key) if key.removeprefix("-").isdecimal() else 0
-
-
-def _roles(view: View) -> dict[int, str]:
-    """How each node hangs on one nearer to the start: the role of the edge by which it was found first."""
-    found: dict[int, str] = {}
-    reached = {view.start.number}
-    for edge in view.edges:
-        for near, far in ((edge.below, edge.above), (edge.above, edge.below)):
-            if near in reached and far not in reached:
-                reached.add(far)
-                found[far] = edge.role
-    return found

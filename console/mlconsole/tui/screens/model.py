@@ -77,7 +77,7 @@ class ModelScreen(PlaceScreen):
         card = card_of(page, catalog.lineage.closure(start, Way.UP))
         texts = {"version": lines(page, self.console.ctx.clock()), "card": card.splitlines()}
         shown: dict[str, Lines] = {name: [[(text, "value")] for text in found] for name, found in texts.items()}
-        return page.version.label, {**shown, "lineage": lineage(explorer.view(start), page.version.label)}
+        return page.version.label, {**shown, "lineage": lineage(explorer.view(start), f"model:{page.version.label}")}
 
     def _show(self, found: tuple[str, dict[str, Lines]]) -> None:
         if self.is_shown:

@@ -15,7 +15,9 @@ from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.dialog import TextDialog
 from mlconsole.tui.widgets.rows import Row
 
-MOST_METRICS = 3
+MOST_METRICS = 2
+JUDGED, COUNTERS = ("val", "eval", "test", "dev"), ("epoch", "step")
+"""Metrics that stand first, and those that stand last."""
 
 
 class ModelsScreen(ListScreen):
@@ -28,9 +30,9 @@ class ModelsScreen(ListScreen):
     offers: ClassVar[frozenset[str]] = frozenset({"model_name", "model_version"})
     shown_keys: ClassVar[tuple[str, ...]] = ("model alias",)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("model", "MODEL", width=24, least=14, most=50, priority=0),
-        Column("aliases", "ALIASES", width=16, least=8, most=30, priority=1),
-        Column("metrics", "METRICS", width=24, least=12, most=70, priority=2),
+        Column("model", "MODEL", width=20, least=14, most=50, priority=0),
+        Column("aliases", "ALIASES", width=12, least=8, most=30, priority=1),
+        Column("metrics", "METRICS", width=32, least=12, most=70, priority=2),
         Column("size", "SIZE", True, 9, 7, priority=4),
         Column("when", "REGISTERED", True, 10, 8, priority=3),
         Column("owner", "OWNER", width=10, least=6, most=20, priority=5),
@@ -45,7 +47,8 @@ class ModelsScreen(ListScreen):
         return [self._row(one) for one in self._versions.values()]
 
     def _row(self, one: ModelVersion) -> Row:
-        shown = [f"{key} {numbers.number(value)}" for key, value in one.metrics.items()][:MOST_METRICS]
+        keys = sorted(one.metrics, key=lambda key: (not key.startswith(JUDGED), key in COUNTERS))[:MOST_METRICS]
+        shown = [f"{key} {numbers.number(one.metrics[key])}" for key in keys]
         return Row(
             one.label,
             (
