@@ -27,6 +27,8 @@ from mlconsole.tui.sources import usual_metrics
 HERE = Path(__file__).parent
 SIZE = (120, 32)
 FONT = "DejaVu Sans Mono"
+#: From a deployment's release to its model, the run behind it, and what that was made from.
+BACK = ("enter", "j", "j", "j", "enter", "j", "enter")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ PICTURES = (
     Picture("launch-form", Location("runs"), ("l",)),
     Picture("palette", Location("runs"), ("ctrl+p",)),
     Picture("experiments", Location("experiments")),
-    Picture("lineage", Location("lineage", "prod"), ("j", "enter", "g", "G", "w", "w"), size=(120, 24)),
+    Picture("lineage", Location("lineage", "prod"), ("w", "j", *BACK), size=(110, 22)),
     Picture("models", Location("models")),
     Picture("model-lineage", Location("model", "digits@1", cursor="lineage")),
     Picture("jobs", Location("jobs")),

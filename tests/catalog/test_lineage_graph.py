@@ -43,7 +43,7 @@ def up(catalog: Catalog, key: str) -> set[str]:
 
 def write_log(catalog: Catalog) -> None:
     log = WrittenLog(catalog.home, "aaaaaaaaaaaa").begin(name="net")
-    log.event("code", commit="c" * 40)
+    log.event("code", commit="c" * 40, dirty=False)
     log.event("dataset", name="digits", path="/d", digest=SHA)
     log.event("model", name="w.pt", path="w.pt", digest="sha256:" + "cd" * 32)
     log.event("dataset", name="named only", path="", digest="")
@@ -58,9 +58,21 @@ def test_a_run_hangs_on_its_code_and_data_and_its_model_on_it(catalog: Catalog) 
     assert up(catalog, "sha256:" + "cd" * 32) == {"run:aaaaaaaaaaaa", "git:" + "c" * 40, SHA}
 
 
-@pytest.mark.parametrize(("dirty", "role"), [(True, "code with changes"), (False, "code")])
-def test_code_with_changes_beyond_its_commit_is_said_to_be_so(catalog: Catalog, dirty: bool, role: str) -> None:
-    WrittenLog(catalog.home, "aaaaaaaaaaaa").begin().event("code", commit="c" * 40, dirty=dirty).end()
+@pytest.mark.parametrize(
+    ("told", "role"),
+    [
+        ({"dirty": True, "remote": None}, "code with changes"),
+        ({"dirty": False, "remote": None}, "code"),
+        ({"remote": None}, "code, changes unknown"),
+    ],
+)
+def test_code_with_changes_beyond_its_commit_is_said_to_be_so_and_nothing_else(
+    catalog: Catalog, told: dict[str, object], role: str
+) -> None:
+    log = WrittenLog(catalog.home, "aaaaaaaaaaaa").begin().event("code", commit="c" * 40)
+    catalog.ingest.run(NOW)
+    # The recorder tells the commit first, and what git says of changes when it has said it.
+    log.event("code", commit="c" * 40, **told).end()
     catalog.ingest.run(NOW)
 
     (edge,) = catalog.lineage.closure(catalog.lineage.find("run:aaaaaaaaaaaa"), Way.UP).edges

@@ -139,7 +139,10 @@ def _code(db: sqlite3.Connection, run: int, writer: int, event: Event, now: date
     set_details(db, run, code=json.dumps(kept))
     commit = _text(event.get("commit"))
     set_columns(db, run, commit_id=commit or None)
-    note_code(db, run, commit, bool(event.get("dirty")), moment_of(event.get("t"), now))
+    # The commit comes first and alone, its changes when git has told them; lineage is never rewritten, so it waits.
+    if "dirty" in event or "remote" in event:
+        is_dirty = bool(event["dirty"]) if "dirty" in event else None
+        note_code(db, run, commit, is_dirty, moment_of(event.get("t"), now))
 
 
 def _artifact(db: sqlite3.Connection, run: int, writer: int, event: Event, now: datetime) -> None:

@@ -122,12 +122,13 @@ def file_key(kind: str, name: str, digest: str) -> str:
     return f"{kind}:{name}@{digest}"
 
 
-def note_code(db: sqlite3.Connection, run: int, commit: str, is_dirty: bool, at: datetime) -> None:
-    """Say which commit a run's code was, and whether it had changes beyond it."""
+def note_code(db: sqlite3.Connection, run: int, commit: str, is_dirty: bool | None, at: datetime) -> None:
+    """Say which commit a run's code was, and whether it had changes beyond it; None where git did not tell."""
     if commit:
         mine = put_run(db, run)
         code = put_node(db, NodeKind.CODE, f"git:{commit}", f"commit {commit[:12]}", to_us(at))
-        put_edge(db, mine, code, "code with changes" if is_dirty else "code")
+        role = "code, changes unknown" if is_dirty is None else "code with changes" if is_dirty else "code"
+        put_edge(db, mine, code, role)
 
 
 def note_environment(db: sqlite3.Connection, run: int, environment: Mapping[str, object], at: datetime) -> None:

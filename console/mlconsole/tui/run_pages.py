@@ -13,7 +13,7 @@ from mlconsole.domain.times import iso
 from mlconsole.render import numbers
 from mlconsole.render.sanitise import clean
 from mlconsole.render.states import mark_of
-from mlconsole.render.width import cell_width, fit
+from mlconsole.render.width import cell_width, fit, middle
 from mlconsole.tui.explorer import View
 from mlconsole.tui.widgets.line import Span
 
@@ -136,7 +136,7 @@ def lineage(view: View | None, word: str) -> Lines:
     if view is None:
         return [[("Nothing is known of its past: it logged no data, no model and no code.", "dim")]]
     roles = view.roles()
-    labels = {number: clean(node.label, MOST_LABEL) for number, node in view.nodes.items()}
+    labels = {number: middle(clean(node.label), MOST_LABEL) for number, node in view.nodes.items()}
     things = [row for row in view.rows if row.node not in view.folds]
     wide = max(len(row.text()) + cell_width(labels[row.node]) for row in things)
     out: Lines = []
