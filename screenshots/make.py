@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 SIZE = (120, 32)
 FONT = "DejaVu Sans Mono"
 #: From a deployment's release to its model, the run behind it, and what that was made from.
-BACK = ("enter", "j", "j", "j", "enter", "j", "enter")
+BACK = ("enter", "j", "enter", "j", "enter")
 
 
 @dataclass(frozen=True)
