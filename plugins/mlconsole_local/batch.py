@@ -2,7 +2,7 @@
 
 Standard library only, Python 3.6+. The folder holds ``job.json``, for its owner's eyes only: until the first try has
 ended, or, of a job that says ``again``, until it is released. Each try that the engine makes of it has a folder of its
-own, ``try-N``, with the supervisor's records; the output is one file for all. A job that was declared void before it
+own, ``try-N``, with the supervisor's records; the output is one file for all. A job that was made void before it
 began runs nothing. When the engine's process over us is killed, so that the supervisor dies with it, a guard ends what
 is left of the program and says so in the exit record.
 """
@@ -24,15 +24,15 @@ else:
 
 OUTPUT = "output.log"
 TRY = "try-"
-RESULT_OF_VOID = 0
+BEGIN = "begin.json"
 TAKEN = 75
 
 
 def main(program: str, arguments: "list[str]") -> int:
     """Run the job; the exit code is its program's."""
     base, number = arguments[0], int(arguments[1] or 0)
-    if shim.read(base, "void.json"):
-        return RESULT_OF_VOID
+    if not begin(base):
+        return TAKEN
     job = shim.read(base, "job.json")
     if job is None:
         os.write(2, ("mlconsole: there is no job in %s\n" % base).encode("utf-8", "surrogateescape"))
@@ -58,6 +58,26 @@ def main(program: str, arguments: "list[str]") -> int:
     if not job.get("again"):
         os.unlink(os.path.join(base, "job.json"))  # It may hold secrets, and no other try will want it.
     return int(record.get("exit_code", 127))
+
+
+def begin(base: str) -> bool:
+    """Take the job up, unless it was made void: whoever is first, that holds from then on."""
+    try:
+        shim.publish(base, BEGIN, dict(shim.place(), at=time.time()), exclusive=True)
+    except FileExistsError:
+        return not (shim.read(base, BEGIN) or {}).get("void")
+    return True
+
+
+def make_void(base: str, outcome: str, reason: str) -> bool:
+    """Make sure that a job which has not begun never does; False when it has."""
+    os.makedirs(base, exist_ok=True)
+    record = {"void": True, "state": "ended", "outcome": outcome, "reason": reason, "at": time.time()}
+    try:
+        shim.publish(base, BEGIN, dict(record, evidence="made void before it began"), exclusive=True)
+    except FileExistsError:
+        return bool((shim.read(base, BEGIN) or {}).get("void"))
+    return True
 
 
 def prepare(base: str, folder: str) -> None:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlconsole.plugin_api import ActionFailed, Handle, JobSpec, LogChunk, UsageError
+from mlconsole.plugin_api import (
+    ActionFailed,
+    BackendUnreachable,
+    Handle,
+    JobSpec,
+    LogChunk,
+    Observation,
+    Outcome,
+    State,
+    UsageError,
+)
 from mlconsole_local import agent, batch, package, shim, submission
 from mlconsole_local.afar import Mirror, Record, folder_name, intend, intent_of, job_of, recorder_in
 
 GRACE_S = 30.0
+POLL_S = 0.1
+#: How long beyond the grace the supervisor gets to record the end before the engine is told to end the job.
+SETTLE_S = 2.0
+END_S = 8.0
 #: A submit that is this old and unknown to its engine is made void; then it is certain that it never was.
 FINAL_AFTER_S = 50.0
 
@@ -88,8 +102,12 @@ class Shared:
 
     def facts(self, handle: Handle, here: Record) -> tuple[Record | None, Record | None]:
         """What the last try of a job has recorded: its start, and what is known of its end."""
-        folder = batch.newest(str(handle.data["base"]))
+        base = str(handle.data["base"])
+        folder = batch.newest(base)
         try:
+            if folder == base:
+                record = shim.read(base, batch.BEGIN)
+                return None, record if record and record.get("void") else None
             start = shim.read(folder, "start.json")
             ended = shim.read(folder, "exit.json") is not None
             return start, agent.look(folder, handle.token, here) if ended else None
@@ -113,7 +131,64 @@ class Shared:
             pieces.of_run(number, str(Path(self._folder, "home")), {**each.data, **self._mirror.wanted(each)})
         self._mirror.take(mine, pieces.heads, b"".join(pieces.data))
 
-    def ask_to_end(self, handle: Handle, grace_s: float, by: str) -> bool:
+    def look(self, handle: Handle, here: Record) -> Record:
+        """What the processes of a job's last try say, where they are on this machine; not ``reachable`` elsewhere."""
+        return agent.look(batch.newest(str(handle.data["base"])), handle.token, here)
+
+    def cancel(
+        self,
+        handle: Handle,
+        grace_s: float,
+        look: Callable[[], Observation],
+        end: Callable[[], None],
+        nudge: Callable[[], None] = lambda: None,
+    ) -> Observation:
+        """Ask a job to end through its supervisor, which names survivors; have its engine end it where that is late.
+
+        Args:
+            handle: the job.
+            grace_s: how long it may take, in seconds.
+            look: the job as it is now.
+            end: have the engine end it, or take it out of its queue.
+            nudge: have the supervisor look for the request at once.
+        """
+        by = f"{os.environ.get('USER', os.getuid())}@{os.uname().nodename} (pid {os.getpid()})"
+        deadline = time.monotonic() + grace_s + SETTLE_S
+        is_asked = is_ended = False
+        while True:
+            seen = look()
+            if not seen.reachable:
+                raise BackendUnreachable(f"The job cannot be seen: {seen.reason}.")
+            if seen.state is State.ENDED:
+                return seen
+            if not is_asked and self._ask_to_end(handle, grace_s, by):
+                nudge()
+                is_asked = True
+            is_waiting = not is_asked and seen.state is State.QUEUED
+            if not is_ended and (is_waiting or time.monotonic() > deadline):
+                end()
+                is_ended = True
+                if is_waiting:  # An engine may be slow to let go of it: from here on it could not begin all the same.
+                    batch.make_void(str(handle.data["base"]), Outcome.CANCELLED.value, f"stopped by {by}")
+            if time.monotonic() > deadline + END_S:
+                return seen
+            time.sleep(POLL_S)
+
+    def release(self, handle: Handle, seen: Observation) -> tuple[str, ...]:
+        """Forget what a job that has ended was run from; returns what is left of it, named.
+
+        Raises:
+            ActionFailed: it has not ended.
+            BackendUnreachable: it cannot be told.
+        """
+        if not seen.reachable:
+            raise BackendUnreachable(f"The job cannot be seen: {seen.reason}.")
+        if seen.state is not State.ENDED:
+            raise ActionFailed("The job has not ended, so nothing of it can be given back.", "Stop it first.")
+        Path(str(handle.data["base"]), "job.json").unlink(missing_ok=True)
+        return seen.survivors
+
+    def _ask_to_end(self, handle: Handle, grace_s: float, by: str) -> bool:
         """Put the request beside the records of the last try; False when there is no try that could see it."""
         folder = batch.newest(str(handle.data["base"]))
         if folder == handle.data["base"] or shim.read(folder, "start.json") is None:
@@ -136,16 +211,18 @@ class Shared:
         data = agent.read(self.output(handle), offset, limit)
         return LogChunk(data, offset + len(data), ended and len(data) < limit)
 
+    def has_begun(self, directory: str, token: str) -> bool:
+        """Whether the job was taken up by its engine."""
+        record = shim.read(str(self._base(directory, token)), batch.BEGIN)
+        return record is not None and not record.get("void")
+
     def make_void(self, directory: str, token: str) -> bool:
         """Make sure that a job which its engine does not know never runs, once that submit is old; False before."""
         known = intent_of(directory) or {"at": 0.0}
         if time.time() - known["at"] < FINAL_AFTER_S:
             return False
-        base = self._base(directory, token)
-        if batch.newest(str(base)) != str(base):
-            return False
-        shim.publish(str(base), "void.json", {"at": time.time(), "reason": "its launcher ended before it was accepted"})
-        return True
+        reason = "its launcher ended before it was accepted"
+        return batch.make_void(str(self._base(directory, token)), Outcome.NEVER_STARTED.value, reason)
 
 
 def check(spec: JobSpec) -> None:

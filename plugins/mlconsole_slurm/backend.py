@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,8 +9,6 @@ from pathlib import Path
 
 from mlconsole.plugin_api import (
     Ability,
-    ActionFailed,
-    BackendUnreachable,
     Handle,
     HostStatus,
     JobSpec,
@@ -31,12 +28,8 @@ from mlconsole_slurm.settings import SlurmSettings, script, told
 from mlconsole_slurm.words import ENDED, LIVE, SLURM_KNOWS, JobRow, why
 
 ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.QUEUES, Ability.PREEMPTION, Ability.TIME_LIMIT, Ability.WARNING)
-POLL_S = 0.1
 #: What the commands say where nobody has told them of a cluster.
 NO_CLUSTER = ("resolve_ctls_from_dns_srv", "configuration source", "Unable to process configuration file")
-#: How long beyond the grace the supervisor gets to record the end before Slurm is told to end the job.
-SETTLE_S = 2.0
-END_S = 8.0
 #: A list may come late: a job that was missing for so long is gone.
 MISSING_S = 30.0
 
@@ -118,6 +111,8 @@ class SlurmBackend:
     def _seen(self, handle: Handle, row: JobRow | None, here: Record) -> Observation:
         start, end = self._shared.facts(handle, here)
         token = handle.token
+        if end is not None and start is None:
+            return observation_of(token, end)  # It was made void: whatever Slurm does of it runs nothing.
         if row is not None and row.state in LIVE and LIVE[row.state] is State.QUEUED:
             if start is None or handle.data.get("again"):
                 words = "; ".join(each for each in ("it was requeued" if start else "", why(row)) if each)
@@ -174,25 +169,14 @@ class SlurmBackend:
 
     def cancel(self, handle: Handle, grace_s: float) -> Observation:
         """Ask through the supervisor, which names survivors; take a waiting job out of the queue; at last, end it."""
-        by = f"{os.environ.get('USER', os.getuid())}@{os.uname().nodename} (pid {os.getpid()})"
-        job, deadline = str(handle.data["job"]), time.monotonic() + grace_s + SETTLE_S
-        is_asked = is_ended = False
-        while True:
-            (seen,) = self.observe([handle])
-            if not seen.reachable:
-                raise BackendUnreachable(f"The job cannot be seen: {seen.reason}.")
-            if seen.state is State.ENDED:
-                return seen
-            if not is_asked and self._shared.ask_to_end(handle, grace_s, by):
-                self._slurm.signal(job, "TERM")
-                is_asked = True
-            is_late = time.monotonic() > deadline
-            if not is_ended and (is_late or (not is_asked and seen.state is State.QUEUED)):
-                self._slurm.end(job)
-                is_ended = True
-            if time.monotonic() > deadline + END_S:
-                return seen
-            time.sleep(POLL_S)
+        job = str(handle.data["job"])
+        return self._shared.cancel(
+            handle,
+            grace_s,
+            look=lambda: self.observe([handle])[0],
+            end=lambda: self._slurm.end(job),
+            nudge=lambda: self._slurm.signal(job, "TERM"),
+        )
 
     def logs(self, handle: Handle, stream: str, offset: int, limit: int = 1 << 20) -> LogChunk:
         """Bytes of what every try of the job printed, from an offset."""
@@ -210,14 +194,9 @@ class SlurmBackend:
         Raises:
             ActionFailed: it has not ended.
         """
-        (seen,) = self.observe([handle])
-        if not seen.reachable:
-            raise BackendUnreachable(f"The job cannot be seen: {seen.reason}.")
-        if seen.state is not State.ENDED:
-            raise ActionFailed("The job has not ended, so nothing of it can be given back.", "Stop it first.")
-        Path(str(handle.data["base"]), "job.json").unlink(missing_ok=True)
+        survivors = self._shared.release(handle, self.observe([handle])[0])
         older = self._older(handle)
-        return (*seen.survivors, older) if older else seen.survivors
+        return (*survivors, older) if older else survivors
 
     def reconcile(self) -> list[Handle]:
         """Every job of ours in the queue."""

@@ -34,9 +34,9 @@ def wait_for(fact: Callable[[], object], what: str, within_s: float = 60.0) -> N
         time.sleep(0.05)
 
 
-def run(*argv: object, check: bool = True, env: Mapping[str, str] | None = None) -> str:
+def run(*argv: object, check: bool = True, env: Mapping[str, str] | None = None, within_s: float = 120.0) -> str:
     """What a command printed."""
-    done = subprocess.run([str(each) for each in argv], capture_output=True, text=True, env=env, timeout=120)
+    done = subprocess.run([str(each) for each in argv], capture_output=True, text=True, env=env, timeout=within_s)
     if check and done.returncode:
         raise NotHad(f"{argv[0]} failed: {(done.stderr or done.stdout).strip()[-300:]}")
     return done.stdout
@@ -84,8 +84,8 @@ class Daemons:
         self.all.clear()
 
 
-def end_below(roots: Sequence[int]) -> None:
-    """End processes and all that descend from them."""
+def below(roots: Sequence[int]) -> list[tuple[int, str]]:
+    """Processes and all that descend from them: pid and command line."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -95,8 +95,14 @@ def end_below(roots: Sequence[int]) -> None:
     ahead, found = list(roots), []
     while ahead:
         pid = ahead.pop()
-        found.append(pid)
         ahead += children.get(pid, [])
-    for pid in found:
+        with contextlib.suppress(OSError):
+            found.append((pid, Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")))
+    return found
+
+
+def end_below(roots: Sequence[int]) -> None:
+    """End processes and all that descend from them."""
+    for pid, _ in below(roots):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -70,14 +70,16 @@ class Engines:
 
 def make(name: str, place: Path) -> Engine:
     from engines.fleet import Fleet
+    from engines.ray import Ray
     from engines.slurm import Slurm
 
-    return {"ssh": Fleet, "slurm": Slurm}[name](place)
+    return {"ssh": Fleet, "slurm": Slurm, "ray": Ray}[name](place)
 
 
 def settings(name: str, engine: Engine, folder: Path) -> list[str]:
     """The lines of a settings file that point a backend at an engine."""
     from engines.fleet import Fleet
+    from engines.ray import Ray
     from engines.slurm import Slurm
 
     if isinstance(engine, Fleet):
@@ -85,6 +87,8 @@ def settings(name: str, engine: Engine, folder: Path) -> list[str]:
         return ["[backends.ssh]", f"hosts = {engine.names}".replace("'", '"'), 'default = "h1"', where]
     if isinstance(engine, Slurm):
         return ["[backends.slurm]", f'python = "{sys.executable}"']
+    if isinstance(engine, Ray):
+        return ["[backends.ray]", f'address = "{engine.address}"', f'python = "{sys.executable}"']
     return []
 
 
