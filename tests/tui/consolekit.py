@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gpukit import GPUS, HOST, fill_gpus, fill_ledger
+from gpuscene import GPUS, HOST, fill_gpus, fill_ledger
 from lineagekit import fill_past
 from robot import Robot
 

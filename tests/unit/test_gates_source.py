@@ -191,3 +191,12 @@ def test_no_shell_string_is_run() -> None:
     ]
 
     assert shells == []
+
+
+def test_no_two_modules_of_the_tests_share_a_name() -> None:
+    """They are found by name alone, and the whole suite is one process: the second would be the first."""
+    folder = Path(__file__).parents[1]
+    packages = {path.parent for path in folder.rglob("__init__.py")}
+    names = [p.stem for p in folder.rglob("*.py") if p.parent not in packages and p.name != "conftest.py"]
+
+    assert sorted({name for name in names if names.count(name) > 1}) == []
