@@ -11,7 +11,7 @@ import pytest
 from catalogkit import NOW, MadeRun, put_runs
 from mlconsole.catalog import Catalog
 from mlconsole.catalog.leases import Tenant, insert_leases, leases_of_gpus
-from mlconsole.catalog.ledger import settle
+from mlconsole.catalog.ledger import DAY_KEYS, settle
 from mlconsole.catalog.machines import MachineRow, ensure_machine, machine_of, put_rate
 from mlconsole.catalog.observations import apply_observation
 from mlconsole.catalog.run_changes import delete_run
@@ -140,6 +140,10 @@ def test_runs_and_idle_are_the_machines_cost_by_every_axis(catalog: Catalog) -> 
     assert total == (to_us(at) - to_us(NOW)) * 8_000_000 // 3_600_000_000
     for axis in set(Axis) - {Axis.TAG}:
         assert sum(value or 0 for value in lab.sums(axis, at).values()) + (idle or 0) == total, axis
+    for axis in DAY_KEYS:
+        days = catalog.ledger.days(axis, None, catalog.ledger.tail(at, HOST, up(at)))
+        assert sum(each.microusd for each in days) == total, axis
+        assert sum(each.microusd for each in days if each.key is None) == idle, axis
     assert catalog.ledger.unbalanced() == []
 
 

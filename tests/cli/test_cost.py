@@ -232,3 +232,22 @@ def test_a_removed_budget_refuses_nothing(rich: Program) -> None:
 
     assert rich("launch", "--", "true").code == 0
     assert rich("budget", "remove", "lab").code == 4
+
+
+def test_the_page_of_costs_stands_alone_and_has_the_days_the_month_the_axes_and_the_budgets(rich: Program) -> None:
+    rich.ended(rich.launch("true", name="<b>dear"))
+    assert rich("budget", "set", "lab", "--usd", "50000").code == 0
+
+    assert rich("report", "cost", "--by", "user", "-o", "cost.html").out.startswith("Wrote what 1 day cost")
+    page = (rich.cwd / "cost.html").read_text(encoding="utf-8")
+
+    for words in ("Each day, by user", "of that IDLE", "by its end", "Budgets", "lab $50,000.00", "By run", "By host"):
+        assert words in page
+    assert "&lt;b&gt;dear" in page and "<b>dear" not in page
+    assert "<link" not in page and "<script src" not in page
+
+
+def test_without_a_price_there_is_no_page_of_costs_but_the_way_to_one(cli: Program) -> None:
+    done = cli("report", "cost")
+    assert done.code == 1 and "nobody said a price" in done.err and "[machine]" in done.err
+    assert not (cli.cwd / "cost.html").exists()

@@ -123,6 +123,7 @@ ACTIONS: dict[str, str] = {
     "audit verify": "audit:VERIFY",
     "report": "report:REPORT",
     "report monitor": "monitor_report:REPORT",
+    "report cost": "cost_report:REPORT",
     "demo": "demo:DEMO",
     "web": "web:WEB",
 }

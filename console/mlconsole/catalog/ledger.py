@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlconsole.catalog.leases import unsettled
 from mlconsole.catalog.machines import MachineRow, gpu_numbers, hosts, machine_of
 from mlconsole.catalog.store import Row, Store
-from mlconsole.domain.costs import Axis, CostItem
+from mlconsole.domain.costs import Axis, CostItem, DayCost
 from mlconsole.domain.ledger import (
     DAY_US,
     Interval,
@@ -107,6 +107,23 @@ STATEMENTS: Mapping[Axis, str] = {
     ),
     Axis.HOST: BY_PLACE.format(key="machine.host", label="machine.host", order="3 DESC, 1"),
     Axis.DAY: BY_PLACE.format(key="date(day * 86400, 'unixepoch')", label="''", order="1"),
+}
+# IDLE has no key of its own.
+SELECT_DAYS = f"""
+{ROWS}
+SELECT date(piece.day * 86400, 'unixepoch'), CASE piece.account WHEN 0 THEN NULL ELSE {{key}} END, sum(piece.microusd)
+FROM piece
+JOIN machine ON machine.n = piece.machine
+LEFT JOIN account ON account.n = piece.account
+WHERE piece.microusd IS NOT NULL
+GROUP BY 1, 2
+ORDER BY 1, 2
+"""
+DAY_KEYS: Mapping[Axis, str] = {
+    Axis.RUN: "account.run_id",
+    Axis.EXPERIMENT: "account.experiment",
+    Axis.USER: "account.user",
+    Axis.HOST: "machine.host",
 }
 SELECT_UNBALANCED = """
 SELECT machine_time.n
@@ -254,6 +271,12 @@ class Ledger:
     def sums(self, axis: Axis, since: datetime | None, unsettled_rows: str) -> list[CostItem]:
         """Costs by an axis, the dearest first, days in their order; IDLE is in none of them."""
         return [_item(row) for row in self._store.read(STATEMENTS[axis], _values(since, unsettled_rows))]
+
+    def days(self, axis: Axis, since: datetime | None, unsettled_rows: str) -> list[DayCost]:
+        """What each key of an axis cost on each day, IDLE with it; by run, experiment, user or host."""
+        statement = SELECT_DAYS.format(key=DAY_KEYS[axis])
+        rows = self._store.read(statement, _values(since, unsettled_rows))
+        return [DayCost(str(day), None if key is None else str(key), int(cost)) for day, key, cost in rows]
 
     def totals(self, since: datetime | None, unsettled_rows: str) -> tuple[int | None, int | None]:
         """(IDLE, all) in micro-dollars; None where nothing was ever priced."""

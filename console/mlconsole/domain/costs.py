@@ -36,6 +36,15 @@ class CostItem:
 
 
 @dataclass(frozen=True, slots=True)
+class DayCost:
+    """What one key of an axis cost on one day, as in ``2026-01-31``; without a key it is IDLE."""
+
+    day: str
+    key: str | None
+    microusd: int
+
+
+@dataclass(frozen=True, slots=True)
 class CostReport:
     """Costs by one axis, the dearest first.
 
