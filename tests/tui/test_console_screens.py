@@ -63,6 +63,15 @@ async def test_back_from_where_a_restored_session_began_leads_home(reading: Stag
         await user.sees("This is where you began.")
 
 
+async def test_leaving_while_a_screen_comes_up_is_no_error(reading: Stage) -> None:
+    app = reading.console(Location("audit"))
+    async with opened(app) as user:
+        app.go(Location("runs"))
+        app.exit(return_code=0)
+        await user.pilot.pause()
+    assert app.return_code == 0
+
+
 async def test_gpus_say_who_holds_them_what_they_cost_and_that_they_are_simulated(reading: Stage) -> None:
     async with opened(reading.console(Location("gpus")), (120, 30)) as user:
         await user.sees(

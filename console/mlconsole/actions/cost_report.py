@@ -62,7 +62,7 @@ def report(ctx: Context, params: CostReportParams) -> Done:
 
 REPORT = Action(
     "report cost",
-    "Write what was spent as one HTML page: days, month and forecast, by any axis, budgets",
+    "Write what was spent as one HTML page: days, forecast, axes, budgets",
     CostReportParams,
     Effect.READ,
     report,

@@ -145,7 +145,9 @@ class Console(PaintedApp[None]):
 
     @property
     def place_screen(self) -> PlaceScreen | None:
-        """The screen of the present place, also while a dialog is over it."""
+        """The screen of the present place, also while a dialog is over it; none while the app ends."""
+        if not self.is_running:
+            return None
         found = [screen for screen in self.screen_stack if isinstance(screen, PlaceScreen)]
         return found[-1] if found else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -63,6 +64,11 @@ class PlaceScreen(Screen[None]):
     def is_shown(self) -> bool:
         """True while this is the screen of the present place; a late answer for another one is dropped."""
         return self.is_mounted and self.console.place_screen is self
+
+    async def on_event(self, event: events.Event) -> None:
+        """A screen that was left before it stood has no parts, and is not told that it stands."""
+        if not isinstance(event, events.Mount) or self.children:
+            await super().on_event(event)
 
     def compose(self) -> ComposeResult:
         """The frame round the content."""
