@@ -257,3 +257,22 @@ def test_the_tests_are_listed_with_definition_and_source(cli: Program) -> None:
 
     assert {"ks", "wasserstein", "jensen_shannon", "psi", "chi2", "chi2_fit", "linf", "cramers_v"} <= set(items)
     assert "base 2" in items["jensen_shannon"]["definition"] and items["ks"]["source"]
+
+
+def test_all_numbers_are_tested_together_where_it_is_asked_for(cli: Program, data: Path) -> None:
+    moved = cli("drift", "compare", "a.csv", "moved.csv", "--tests", "mmd", "--json")
+    same = cli("drift", "compare", "a.csv", "same.csv", "--tests", "mmd", "--json")
+    watched = cli("monitor", "add", "m", "--baseline", "a.csv", "--live", "same.csv", "--tests", "mmd")
+
+    assert (moved.code, same.code) == (6, 0) and len(moved.document["columns"]) == 1
+    assert moved.document["columns"][0]["effect"] > 0.1 > same.document["columns"][0]["effect"]
+    assert watched.code == 2 and "keeps none" in watched.err
+
+
+def test_a_row_number_is_tested_when_it_is_named(cli: Program, data: Path) -> None:
+    for name, start in (("ids.csv", 0), ("more.csv", 500)):
+        (cli.cwd / name).write_text("id\n" + "".join(f"{start + i}\n" for i in range(200)))
+
+    assert cli("drift", "compare", "ids.csv", "more.csv").code == 0
+    named = cli("drift", "compare", "ids.csv", "more.csv", "--columns", "id", "--json")
+    assert named.code == 6 and by_column(named.document)["id"]["test"] == "wasserstein"

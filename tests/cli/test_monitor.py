@@ -328,3 +328,29 @@ def test_alerts_are_counted_as_they_would_open_and_close() -> None:
         return openings([letter == "b" for letter in text], opens, closes)
 
     assert [count(text) for text in ("cccc", "cbcc", "cbbc", "bcbcccbb", "bbbbbbbb")] == [0, 0, 1, 2, 1]
+
+
+def test_a_baseline_is_what_a_run_used_or_the_newest_window_of_a_monitor(cli: Program, data: Path) -> None:
+    cli.json("dataset", "add", "train.csv", "--name", "people")
+    cli.json("launch", "--data", "people", "--name", "fit", "--", "true")
+    used = cli.json("drift", "compare", "run:fit", "train.csv")
+    assert (used["verdict"], used["rows_reference"]) == ("ok", 2000)
+    assert cli("drift", "compare", "run:none", "train.csv").code == 4
+
+    add(cli)
+    (data / "live" / "1.csv").write_text(table(400, shift=1, seed=3))
+    assert cli("monitor", "check", "churn").code == 6
+    common = ("--live", "live/*.csv", "--window", "rows:200")
+    assert cli("monitor", "add", "usual", "--baseline", "window:churn", *common).code == 0
+    assert cli("monitor", "check", "usual").code == 0, "what moved has become what is usual"
+    (data / "live" / "2.csv").write_text(table(200, seed=4))
+    again = cli("monitor", "check", "usual", "--json")
+    assert again.code == 6 and again.document["rows_reference"] == 200
+
+    refused = [
+        ("window:none", (), 4),
+        ("window:churn", ("--slices", "release"), 2),
+        ("window:churn", ("--columns", "x"), 2),
+    ]
+    for word, more, code in refused:
+        assert cli("monitor", "add", "bad", "--baseline", word, *common, *more).code == code

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
-from mlconsole.domain.drift import LEVEL, DriftReport, Rule, TestDefinition
+from mlconsole.domain.drift import LEVEL, ColumnResult, DriftReport, Kind, Rule, TestDefinition, Verdict
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Listing
 from mlconsole.errors import UsageError
 
 if TYPE_CHECKING:
     from mlconsole.drift.compare import Plan
+    from mlconsole.drift.grid import Grid
+    from mlconsole.drift.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,6 @@ def compare_tables(ctx: Context, params: CompareParams) -> DriftReport:
         ActionFailed: one of them cannot be read.
     """
     from mlconsole.actions.tables import table_named  # 5 ms, and polars where a file is read: for drift
-    from mlconsole.domain.drift import Kind
     from mlconsole.drift.compare import compare
     from mlconsole.drift.grid import grid_of, survey
     from mlconsole.drift.profile import profile
@@ -104,11 +105,38 @@ def compare_tables(ctx: Context, params: CompareParams) -> DriftReport:
     seen = kind_notes(reference.kinds, current)
     current = current.with_kinds(reference.kinds)
     surveys = [survey(reference), survey(current)]
-    grid = grid_of(surveys, is_stored=False, slices=slices)
+    grid = grid_of(surveys, is_stored=False, slices=slices, named=plan.columns)
     ours = profile(reference, grid, surveys[0].pieces, digest=digest)
     theirs = profile(current, grid.where_known(current.kinds), surveys[1].pieces, digest=current_digest)
-    report = compare(ours, theirs, plan, seen=seen)
+    report = compare(ours, theirs, plan, seen=seen, together=_together(reference, current, plan, grid))
     return dataclasses.replace(report, reference=params.reference, current=params.current)
+
+
+def _together(reference: Table, current: Table, plan: Plan, grid: Grid) -> list[ColumnResult]:
+    """What the tests of a sample of rows say of all numbers together; row numbers are none."""
+    from mlconsole.drift import tests
+    from mlconsole.drift.sample import rows_of, scaled
+    from mlconsole.drift.tests.mmd import sample_rows
+
+    chosen = [test for test in (tests.named(name) for name in plan.tests) if test.sample is not None]
+    if not chosen:
+        return []
+    kinds = (Kind.INT, Kind.FLOAT)
+    names = [name for name, cut in grid.cuts.items() if cut.kind in kinds and current.kinds.get(name) in kinds]
+    ours, theirs = (rows_of(table, names, sample_rows()) for table in (reference, current))
+    fewest = min(len(ours), len(theirs))
+    out = []
+    for test in chosen:
+        head, sizes = (f"({len(names)} columns of numbers)", test.name), (len(ours), len(theirs))
+        floor = plan.rule.floor(test.definition)
+        if fewest < plan.rule.fewest or not names or test.sample is None:
+            note = "no columns of numbers" if not names else f"of {plan.rule.fewest} rows needed, {fewest} are there"
+            out.append(ColumnResult(*head, None, None, Verdict.INSUFFICIENT, *sizes, floor, note=note))
+            continue
+        effect, chance = test.sample(scaled(ours, ours), scaled(ours, theirs))
+        note = "on a sample of the rows"
+        out.append(ColumnResult(*head, effect, chance, Verdict.OK, *sizes, floor, note=note))
+    return out
 
 
 def list_tests(ctx: Context, params: NoParams) -> Listing[TestDefinition]:

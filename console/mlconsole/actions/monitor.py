@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlconsole.actions.base import Action, NoParams, param
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlconsole.domain.drift import Profile
 
 SHOWN_WINDOWS = 30
+WINDOW = "window:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,9 @@ class AddParams:
     """What is watched, against what, how."""
 
     name: str = param(help="name of the monitor", positional=True, metavar="NAME")
-    baseline: str | None = param(None, help="what it should be like: a file, a pattern or a dataset", metavar="DATA")
+    baseline: str | None = param(
+        None, help="what it should be like: a file, a pattern, a dataset, run:NAME, or window:MONITOR", metavar="DATA"
+    )
     live: str | None = param(None, help="the live data: a file, a folder, or a pattern in quotes", metavar="GLOB")
     window: str = param("24h", help="rows:1000, 24h or last:5 (files)", metavar="WINDOW")
     time: str | None = param(None, help="column of moments that puts a row into its window", metavar="COLUMN")
@@ -52,6 +55,7 @@ def _how(params: AddParams) -> tuple[dict[str, Any], float]:
         UsageError: something of it is wrong.
     """
     from mlconsole.actions.drift import plan_of, rule_of
+    from mlconsole.drift import tests
 
     if not params.name.strip() or params.name != params.name.strip():
         raise UsageError(f'"{params.name}" is no name for a monitor.')
@@ -66,6 +70,9 @@ def _how(params: AddParams) -> tuple[dict[str, Any], float]:
     if params.time and window_spec(params.window).kind is not WindowKind.TIME:
         raise UsageError("A column of moments is for windows of time.", "Write --window 24h --time COLUMN.")
     plan = plan_of(params.tests, params.columns, rule_of(params.level, params.floor))
+    of_rows = [name for name in plan.tests if tests.named(name).sample is not None]
+    if of_rows:
+        raise UsageError(f'"{of_rows[0]}" looks at rows, of which a monitor keeps none.', "Name it in drift compare.")
     return {
         "time": params.time or "",
         "tests": plan.tests,
@@ -124,14 +131,36 @@ def _baseline(ctx: Context, word: str, how: dict[str, Any]) -> Profile:
     from mlconsole.drift.grid import grid_of, survey
     from mlconsole.drift.profile import profile
 
-    table, digest = table_named(ctx, word)
     slices = tuple(how["slices"])
+    if word.startswith(WINDOW):
+        return _window(
+            ctx, word.removeprefix(WINDOW), (*how["columns"], *([how["time"]] if how["time"] else [])), slices
+        )
+    table, digest = table_named(ctx, word)
     for name in (*how["columns"], *slices, *([how["time"]] if how["time"] else [])):
         table.only([name])
     table = table.with_kinds(dict.fromkeys(slices, Kind.TEXT))
     found = survey(table)
     grid = grid_of([found], is_stored=True, slices=slices, named=how["columns"])
     return profile(table, grid, found.pieces, digest=digest or digest_of(word))
+
+
+def _window(ctx: Context, name: str, columns: tuple[str, ...], slices: tuple[str, ...]) -> Profile:
+    """The newest window of a monitor as a baseline: what moved has become what is usual.
+
+    Raises:
+        NotFound: there is no such monitor.
+        UsageError: it has no window, lacks a column, or slices are asked for, of which a window's counts say nothing.
+    """
+    found = page(ctx, name).current
+    if found is None:
+        raise UsageError(f'The monitor "{name}" has judged no window yet.', f"mlconsole monitor check {name}")
+    if slices:
+        raise UsageError("A window has no slices to compare with.", "Take a file as the baseline, or leave --slices.")
+    for column in columns:
+        if found.column(column) is None:
+            raise UsageError(f'The monitor "{name}" has no column "{column}".')
+    return replace(found, source=f"{name}: {found.source}")
 
 
 def list_monitors(ctx: Context, params: NoParams) -> Listing[MonitorState]:

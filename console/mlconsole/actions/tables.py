@@ -1,4 +1,4 @@
-"""The tables that words name: files, folders, patterns, or datasets of the catalog."""
+"""The tables that words name: files, folders, patterns, datasets of the catalog, or ``run:NAME``, what a run used."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from mlconsole.domain.datasets import DatasetVersion
 from mlconsole.drift.files import MAGIC, TableFile, table_files
 from mlconsole.drift.table import Table, table_of
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+
+RUN = "run:"
 
 
 def files_of(ctx: Context, word: str) -> tuple[list[TableFile], str]:
@@ -30,12 +32,28 @@ def files_of(ctx: Context, word: str) -> tuple[list[TableFile], str]:
     return table_files(here[0]), version.id
 
 
+def _used(ctx: Context, word: str) -> str:
+    """The id of the dataset that a run used.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: it used none, or several.
+    """
+    run = ctx.catalog.runs.get(word)
+    if len(run.dataset_ids) != 1:
+        told = "several datasets" if run.dataset_ids else "no dataset that is known here"
+        raise UsageError(f'The run "{run.name}" used {told}.', f"Name one: mlconsole lineage up run:{run.id}")
+    return run.dataset_ids[0]
+
+
 def _is_path(word: str) -> bool:
     return os.path.exists(os.path.expanduser(word)) or bool(MAGIC & set(word)) or "/" in word
 
 
 def _dataset(ctx: Context, word: str) -> DatasetVersion | None:
     if ctx.has_catalog:
+        if word.startswith(RUN) and len(word) > len(RUN):
+            return ctx.catalog.datasets.get(_used(ctx, word.removeprefix(RUN)))
         try:
             return ctx.catalog.datasets.get(word)
         except NotFound:

@@ -46,6 +46,7 @@ def compare(
     plan: Plan,
     suppressed: Sequence[str] = (),
     seen: Sequence[SchemaFinding] = (),
+    together: Sequence[ColumnResult] = (),
 ) -> DriftReport:
     """What moved between two profiles that were counted on the same grid.
 
@@ -55,6 +56,7 @@ def compare(
         plan: which tests, columns, floors and level.
         suppressed: columns that failed a check elsewhere and are not tested.
         seen: what was found of the schema when the data was read.
+        together: what tests of all columns together found on a sample of rows; judged with the rest.
     """
     schema = [*schema_findings(reference, current, plan), *seen]
     failed = {one.column: one.message for one in schema if one.level == "failure"}
@@ -64,6 +66,7 @@ def compare(
         other = next((s for s in current.slices if (s.column, s.value) == (one.column, one.value)), None)
         if other is not None:
             results += _of_columns(one.columns, other.columns, plan, failed, f"{one.column}={one.value}")
+    results += together
     results = folded(judged(results, plan.rule), bool(plan.tests))
     notes = (*reference.notes, *current.notes, *_few(reference, current, plan.rule))
     verdict = overall(results, schema)
@@ -128,14 +131,15 @@ def _of_columns(
 
 def chosen_tests(column: ColumnProfile, plan: Plan) -> list[DriftTest]:
     """The tests of a column: those that were named and take it, or one by its kind, and that of missing values."""
-    chosen = [tests.named(name) for name in plan.tests] or _default(column, plan)
+    named = [test for test in (tests.named(name) for name in plan.tests) if test.sample is None]
+    chosen = named if plan.tests else _default(column, plan)
     return [test for test in chosen if _takes(column, test)]
 
 
 def results_of(stack: Stack, plan: Plan) -> list[list[ColumnResult]]:
     """Of one column, for each test a list with a result a window; not corrected yet."""
     found = [_result(stack, test, plan.rule) for test in chosen_tests(stack.reference, plan)]
-    if plan.tests and not found:
+    if plan.tests and not found and any(tests.named(name).sample is None for name in plan.tests):
         found.append([_silent(stack, i, "none of these tests takes such a column") for i in range(len(stack.rows))])
     elif not plan.tests and len(found) == 1:
         note = UNTESTED.get(stack.reference.kind)

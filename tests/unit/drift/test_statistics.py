@@ -253,7 +253,7 @@ def test_every_test_says_what_it_is(name: str) -> None:
 
     assert isinstance(definition, TestDefinition) and definition.name == name
     assert all((definition.summary, definition.definition, definition.p_value, definition.source, definition.unit))
-    assert any((test.numbers, test.categories, test.rows)) and definition.floor > 0
+    assert any((test.numbers, test.categories, test.rows, test.sample)) and definition.floor > 0
     assert "exact" in definition.p_value or "asymptotic" in definition.p_value
 
 
@@ -264,6 +264,10 @@ def test_equal_samples_have_no_effect_and_a_chance_of_one(name: str) -> None:
     stack = stack_of(column, [column])
     values = np.r_[np.zeros(60), np.ones(40)]
 
+    if test.sample is not None:
+        effect, chance = test.sample(values[:, None], values[:, None])
+        assert effect == pytest.approx(0, abs=1e-6) and chance > 0.5
+        return
     if test.numbers is not None:
         measured = test.numbers(numbers_of(values, values))
     elif test.categories is not None:

@@ -25,6 +25,7 @@ TESTS: tuple[str, ...] = (
     "linf",
     "cramers_v",
     "missing",
+    "mmd",
 )
 FOR_NUMBERS = "wasserstein"
 FOR_CATEGORIES = "chi2"
@@ -41,12 +42,16 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class DriftTest:
-    """A test: what it is, and how it looks at a column; None where it does not take such a column."""
+    """A test: what it is, and how it looks at a column; None where it does not take such a column.
+
+    ``sample`` looks at rows of all numbers together, n by K and m by K, and gives effect and p-value.
+    """
 
     definition: TestDefinition
     numbers: Callable[[Numbers], Measured] | None = None
     categories: Callable[[Categories], Measured] | None = None
     rows: Callable[[Stack], Measured] | None = None
+    sample: Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None = None
 
     @property
     def name(self) -> str:
