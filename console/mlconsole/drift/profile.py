@@ -86,11 +86,14 @@ class NumberTally:
 
 
 class ValueTally:
-    """Counts of named values, and of all others together."""
+    """Counts of named values, and of all others together; ``blank`` of them hold nothing but space.
+
+    Texts are looked at once for each different one: looking at every row costs as much as all the rest.
+    """
 
     def __init__(self, values: tuple[str, ...]) -> None:
         self.counts = dict.fromkeys(values, 0)
-        self.total = 0
+        self.total = self.blank = 0
         self.others: set[str] = set()
         self.is_more = False
 
@@ -100,9 +103,12 @@ class ValueTally:
         self.total += len(series)
         if counted.height > MOST_DISTINCT:
             self.is_more = True
-            counted = counted.filter(counted.to_series(0).is_in(list(self.counts)))
+            is_blank = counted.to_series(0).str.strip_chars().str.len_bytes() == 0
+            counted = counted.filter(counted.to_series(0).is_in(list(self.counts)) | is_blank)
         for value, count in counted.iter_rows():
             text = str(value)
+            if not text or text.isspace():
+                self.blank += int(count)
             if text in self.counts:
                 self.counts[text] += int(count)
             elif len(self.others) < MOST_DISTINCT:
@@ -148,9 +154,8 @@ class ColumnTally:
         elif self.values is None or str(given.dtype) != "String":
             self.invalid += len(given)
         else:
-            blank = given.str.strip_chars().str.len_bytes() == 0
-            self.empties += int(blank.sum())
             self.values.add(given)
+            self.empties = self.values.blank
 
     def _add_numbers(self, given: pl.Series) -> None:
         import numpy as np
