@@ -109,7 +109,8 @@ def test_windows_of_time_are_cut_by_a_column_and_judged_when_they_are_over(cli: 
     add(cli, "--time", "at", window="6h")
     start = datetime.now(UTC).replace(hour=0, minute=0, second=0) - timedelta(days=2)
     (data / "live" / "1.csv").write_text(table(800, start=start))
-    today = datetime.now(UTC) + timedelta(minutes=1)
+    now = datetime.now(UTC)
+    today = now.replace(hour=now.hour // 6 * 6, minute=0, second=0)
     (data / "live" / "2.csv").write_text(table(40, start=today))
 
     done = cli("monitor", "check", "churn", "--json").document
@@ -354,3 +355,33 @@ def test_a_baseline_is_what_a_run_used_or_the_newest_window_of_a_monitor(cli: Pr
     ]
     for word, more, code in refused:
         assert cli("monitor", "add", "bad", "--baseline", word, *common, *more).code == code
+
+
+def test_a_column_that_a_window_lacks_is_a_schema_s_failure_though_other_files_have_it(
+    cli: Program, data: Path
+) -> None:
+    add(cli, window="rows:100")
+    (data / "live" / "1.csv").write_text(table(100, seed=2))
+    lines = table(100, seed=3).splitlines()
+    (data / "live" / "2.csv").write_text("\n".join(",".join(line.split(",")[::3]) for line in lines) + "\n")
+
+    done = cli("monitor", "check", "churn", "--json")
+
+    assert [one["verdict"] for one in done.document["windows"]] == ["ok", "schema"] and done.code == 6
+    columns = {one["column"]: one["verdict"] for one in done.document["columns"]}
+    assert (columns["age"], columns["plan"], columns["release"]) == ("schema", "schema", "ok")
+
+
+def test_live_data_that_cannot_be_read_is_an_alert_until_it_can(cli: Program, data: Path) -> None:
+    add(cli, "--live", "live/*", window="rows:100")
+    (data / "live" / "1.csv").write_text(table(100, seed=2))
+    broken = data / "live" / "2.jsonl"
+    broken.write_text('{"age": 1}\n{"age": \n')
+    done = cli("monitor", "check", "churn", "--json")
+    assert done.code == 1 and "line 2: it is not JSON" in done.error["message"]
+    alert = cli.json("alert", "list")["items"][0]
+    assert (alert["state"], alert["source"]) == ("firing", "monitor") and "line 2" in alert["title"]
+
+    broken.unlink()
+    assert cli("monitor", "check", "churn").code == 0
+    assert not [one for one in cli.json("alert", "list")["items"] if one["state"] == "firing"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.monitor import MonitorParams
-from mlconsole.domain.alerts import AlertRules, Part, Signal
+from mlconsole.domain.alerts import ONCE, AlertRules, Part, Signal
 from mlconsole.domain.alerts import Verdict as Look
 from mlconsole.domain.drift import DriftReport, Profile, SchemaFinding, Verdict
 from mlconsole.domain.monitors import Monitor, MonitorCheck, Replay, ReplayRow, WindowSummary, openings
@@ -30,6 +30,7 @@ WEEK_S = 7 * 86_400.0
 SHORTEST_S = 3600.0
 """Data of less time says nothing of a week."""
 MOST_PARTS = 50
+MOST_WORDS = 300
 
 
 def plan_check(ctx: Context, params: MonitorParams) -> Plan:
@@ -63,17 +64,31 @@ def check_due(ctx: Context) -> int:
 
 
 def look(ctx: Context, monitor: Monitor) -> MonitorCheck:
-    """Judge what is new of one monitor."""
-    from mlconsole.catalog.monitors import note_look
-
+    """Judge what is new of one monitor; data that cannot be read is an alert of its own."""
     try:
         found = _look(ctx, monitor)
     except MlconsoleError as error:
-        trouble = str(error)
-        ctx.write(lambda db: note_look(db, monitor, ctx.clock(), trouble))
+        _note(ctx, monitor, str(error))
         raise
-    ctx.write(lambda db: note_look(db, monitor, ctx.clock()))
+    _note(ctx, monitor)
     return found
+
+
+def _note(ctx: Context, monitor: Monitor, trouble: str = "") -> None:
+    """Keep that a monitor was looked at and why that failed, and tell the alerts."""
+    from mlconsole.catalog.alerts import tell
+    from mlconsole.catalog.monitors import note_look
+
+    subject = f"monitor:{monitor.name}"
+    data = {"monitor": monitor.name, "dataset": monitor.baseline, "live": monitor.live}
+    head = (f"{subject}:unreadable", "monitor", subject, Look.BAD if trouble else Look.CLEAN, trouble[:MOST_WORDS])
+    signal = Signal(*head, data=data, rules=ONCE)
+
+    def note(db: Connection) -> None:
+        note_look(db, monitor, ctx.clock(), trouble)
+        tell(db, signal, ctx.clock())
+
+    ctx.write(note)
 
 
 def _look(ctx: Context, monitor: Monitor) -> MonitorCheck:

@@ -126,11 +126,12 @@ class ValueTally:
 
 
 class ColumnTally:
-    """Counts one column: what is missing, what is wrong, and the rest."""
+    """Counts one column: what is missing, what is wrong, and the rest; ``absent`` rows are of pieces without it."""
 
     def __init__(self, name: str, cut: Cut) -> None:
         self.name = name
         self.kind = cut.kind
+        self.absent = 0
         self.rows = self.nulls = self.empties = self.nans = self.infinities = self.invalid = 0
         self.numbers = NumberTally(cut.edges) if cut.kind.is_number else None
         self.values = None if cut.kind.is_number or cut.kind in UNCOUNTED else ValueTally(cut.values)
@@ -140,6 +141,7 @@ class ColumnTally:
         self.rows += piece.height
         if self.name not in piece.columns:
             self.nulls += piece.height
+            self.absent += piece.height
             return
         series = piece[self.name]
         marks = f"{self.name}\0invalid"
@@ -203,12 +205,12 @@ class Tally:
                     column.add(own)
 
     def profile(self, source: str, *, digest: str = "", files: int = 1, notes: tuple[str, ...] = ()) -> Profile:
-        """What was counted."""
+        """What was counted; a column that no piece had is not among it."""
         slices = tuple(
             SliceProfile(name, value, self.slice_rows[name, value], tuple(column.profile() for column in columns))
             for (name, value), columns in self.slices.items()
         )
-        columns = tuple(column.profile() for column in self.columns)
+        columns = tuple(one.profile() for one in self.columns if one.absent < max(1, one.rows))
         return Profile(source, self.rows, columns, slices, digest, files, notes)
 
 

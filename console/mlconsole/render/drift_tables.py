@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from mlconsole.domain.alerts import AlertState
 from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, TestDefinition, Verdict
 from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
 from mlconsole.domain.parity import Parity
@@ -14,6 +15,7 @@ from mlconsole.render import numbers, parity, performance
 from mlconsole.render.sanitise import clean
 from mlconsole.render.spark import sparkline
 from mlconsole.render.tables import table
+from mlconsole.render.watch_tables import GLYPHS
 
 MOST_LINES = 200
 TOP_FLOORS = 2.0
@@ -122,8 +124,8 @@ def state_words(state: MonitorState) -> str:
     """How a monitor stands, in a glyph and words: its alert if it has one, else its newest window's verdict."""
     if state.monitor.trouble:
         return "? trouble"
-    if state.alert:
-        return f"▲ {state.alert}"
+    if state.alert and state.alert != AlertState.INSUFFICIENT:
+        return f"{GLYPHS[AlertState(state.alert)]} {state.alert}"
     return WORDS[state.newest.verdict] if state.newest else "· no window yet"
 
 
