@@ -85,6 +85,22 @@ async def test_nothing_moves_before_the_name_is_typed(shop: Shop) -> None:
     assert shop.settle().pointer.generation == 1
 
 
+async def test_a_plan_that_is_longer_than_the_screen_is_read_to_its_end_before_the_word_is_typed(shop: Shop) -> None:
+    shop.rollout("two")
+    async with opened(console(shop, "environment", "prod"), (80, 24)) as user:
+        for _ in range(2):
+            await user.presses("b", "tab")
+            await user.types("config")
+            await user.presses("ctrl+s")
+            await user.sees("1. config goes back alone", "Type prod to go on")
+            await user.sees_no("cannot be undone")
+            await user.presses("pagedown")
+            await user.sees("cannot be undone", "rollback prod --axis=config")
+            await user.presses("escape")
+            await user.sees("Nothing was changed")
+    assert shop.settle().pointer.generation == 2
+
+
 async def test_each_section_says_its_own(shop: Shop) -> None:
     async with opened(console(shop, "environment", "prod")) as user:
         await user.sees("1 timeline", "● #1")

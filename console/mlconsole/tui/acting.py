@@ -88,7 +88,8 @@ class Acting:
 
     def _ask_params(self, action: Action[Any], given: dict[str, Any]) -> None:
         console = self._console
-        kept = console.session.values.get(action.name, {})
+        # What destroys something is asked for anew each time: nobody takes back what they took back last week.
+        kept = {} if action.effect is Effect.DESTROY else console.session.values.get(action.name, {})
         last = {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
         if action.name == "run relaunch":
             # The run's own command stands in the form, to be edited.

@@ -41,6 +41,9 @@ class ViewWanted(Message):
         self.text = text
 
 
+SCROLLS = ("up", "down", "pageup", "pagedown")
+
+
 class PlanDialog(ModalScreen[bool]):
     """Shows what an action would do, and asks.
 
@@ -51,7 +54,8 @@ class PlanDialog(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,n", "no", "no, change nothing"),
         Binding("enter", "yes", "do it"),
-        Binding("y", "copy", "copy the command"),
+        Binding("y,ctrl+y", "copy", "copy the command"),
+        *(Binding(key, f"scroll_plan('{key}')", f"scroll {key}", show=False) for key in SCROLLS),
     ]
 
     def __init__(self, plan: Plan, summary: str) -> None:
@@ -75,9 +79,9 @@ class PlanDialog(ModalScreen[bool]):
         for field in self.query(Input):
             field.cursor_blink = False
             self.set_focus(field)
-        yes = "type the word, then Enter" if self.plan.confirm else "Enter"
+        yes, copy = ("the word, Enter", "^y") if self.plan.confirm else ("Enter", "y")
         self.query_one("#keys", Line).show(
-            _keys((yes, "does it"), ("Esc", "changes nothing"), ("y", "copies the command"))
+            _keys((yes, "does it"), ("Esc", "changes nothing"), (copy, "copies it"), ("PgDn", "scrolls"))
         )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -94,6 +98,12 @@ class PlanDialog(ModalScreen[bool]):
     def action_no(self) -> None:
         """Change nothing."""
         self.dismiss(False)
+
+    def action_scroll_plan(self, key: str) -> None:
+        """Show more of a plan that is longer than the screen, also while the word is typed."""
+        body = self.query_one("#body", VerticalScroll)
+        page = {"up": body.scroll_up, "down": body.scroll_down, "pageup": body.scroll_page_up}
+        page.get(key, body.scroll_page_down)(animate=False)
 
     def action_copy(self) -> None:
         """Copy the plan's command."""
