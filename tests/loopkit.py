@@ -18,6 +18,7 @@ from mlconsole.actions.execute import execute
 from mlconsole.actions.monitor_check import check_due
 from mlconsole.actions.sync import ingest, observe_live
 from mlconsole.catalog.rows import EPOCH
+from mlconsole.config import Machine
 from mlconsole.domain.environments import Environment
 from mlconsole.domain.policies import Firing
 from mlconsole.domain.query import parse
@@ -82,6 +83,8 @@ with mlconsole.start_run() as run:
     run.log({"recent/acc": sum(y == int(said) for y, (_, said) in zip(answer["ys"], pairs)) / len(pairs)})
 """
 SEED = 5
+USD_PER_H = 3.0
+"""What the machine costs: a retrain of ten minutes at most may cost half a dollar, and the rule has one to spend."""
 CUT, SHIFT = 5.0, 4.0
 """What tells the classes apart, and by how much the sensor is off later."""
 
@@ -101,7 +104,8 @@ class Loop:
     _seed: int = SEED
 
     def __post_init__(self) -> None:
-        self.desk = Desk(self.folder / "home", self.clock, load_backend("local"))
+        machine = Machine(usd_per_h=USD_PER_H)
+        self.desk = Desk(self.folder / "home", self.clock, load_backend("local"), machine=machine)
         self.ctx = self.desk.ctx
         self.leader = self.desk.claim()
         (self.folder / "code").mkdir()
@@ -146,7 +150,7 @@ class Loop:
         (self.folder / "before.jsonl").write_text("".join(f'{{"x": {x}}}\n' for x in numbers(2000, 0.0, SEED)))
         watched = {"baseline": str(self.folder / "before.jsonl"), "live": str(self.asked), "window": "rows:200"}
         self.do(monitor.ADD, demo_loop.MONITOR, **watched, every="1m")
-        self.desk.arm(demo_loop.rules(self.scene))
+        self.desk.arm(demo_loop.rules(self.scene).replace("per_day = 2", "per_day = 2\nbudget_usd = 1"))
 
     @property
     def scene(self) -> demo_loop.Scene:

@@ -17,7 +17,7 @@ from mlconsole.catalog import Catalog
 from mlconsole.catalog.event_stream import emit
 from mlconsole.catalog.policies import put_policy
 from mlconsole.catalog.rows import EPOCH
-from mlconsole.config import Settings
+from mlconsole.config import Machine, Settings
 from mlconsole.domain.policies import FiringState, Policy
 from mlconsole.domain.uptime import Uptime
 from mlconsole.domain.watching import Watcher
@@ -61,9 +61,10 @@ class Desk:
     clock: Clock
     backend: Backend = field(default_factory=CalmBackend)
     said: list[str] = field(default_factory=list)
+    machine: Machine | None = None
 
     def __post_init__(self) -> None:
-        self.settings = Settings(self.home, "ann", "gpu-1")
+        self.settings = Settings(self.home, "ann", "gpu-1", machine=self.machine)
         self.ctx = self.session()
 
     def session(self) -> Context:

@@ -50,6 +50,8 @@ def test_drift_ends_in_a_better_release_by_rule_and_is_told_in_one_place(loop: L
     loop.drifts()
     loop.goes_on()
     assert done(loop) == ["launch", "launch", *RELEASED]
+    (retrain,) = [firing for firing in loop.firings() if firing.policy == "retrain"]
+    assert retrain.cost_microusd == 500_000
     assert loop.live.pointer.generation == 2 and story(loop).timeline[-1].kind != "rollout.done"
     for _ in range(3):
         loop.sees(200, SHIFT)
