@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -122,6 +124,35 @@ class Program:
 
         wait_until(has_ended, f"the end of run {run}", deadline_s)
         return found
+
+
+class Indoors(Program):
+    """The same commands without a process of their own: for many of them, where what they load costs more than they do.
+
+    Environment, working directory and streams are those that the process would have; what outlives a command inside
+    this one (modules that are loaded, caches) is what the tests of the program itself are for.
+    """
+
+    def __call__(self, *words: str, cwd: Path | None = None, deadline_s: float = DEADLINE_S, **added: str) -> Finished:
+        """Run one command to its end; keyword arguments are environment variables."""
+        from mlconsole.cli.main import run
+
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+        before, folder = dict(os.environ), os.getcwd()
+        os.environ.clear()
+        os.environ.update(self.environment(**added))
+        os.chdir(cwd or self.cwd)
+        try:
+            with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+                code = run(words)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(before)
+        out, err = (stream.buffer.getvalue().decode("utf-8", "surrogateescape") for stream in streams)  # type: ignore[attr-defined]
+        return Finished(words, code, out, err)
 
 
 def _with_flag(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from mlconsole.actions.monitor_check import check, check_due
 from mlconsole.config import load
 from mlconsole.domain.monitors import WindowKind, openings, window_spec
 from mlconsole.errors import UsageError
-from program import Program
+from program import Indoors, Program
 
 SEED = 11
 
@@ -29,6 +29,12 @@ def table(count: int, shift: float = 0.0, seed: int = SEED, start: datetime | No
         at = (begin + timedelta(minutes=i)).strftime("%Y-%m-%dT%H:%M:%SZ")
         lines.append(f"{at},{r.gauss(40 + 10 * shift, 10):.4f},{r.choice('abc')},{'r1' if i % 2 else 'r2'}")
     return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def cli(cli: Program) -> Program:
+    """Commands without processes of their own: reading tables loads a third of a second of libraries each time."""
+    return Indoors(cli.home, cli.cwd)
 
 
 @pytest.fixture
@@ -94,6 +100,7 @@ def test_windows_of_rows_go_on_where_they_stood(cli: Program, data: Path) -> Non
 
 
 def test_a_window_that_is_not_full_is_insufficient(cli: Program, data: Path) -> None:
+    cli = Program(cli.home, cli.cwd)  # The program itself, as a process.
     add(cli)
     nothing = cli("monitor", "check", "churn", "--json")
     (data / "live" / "1.csv").write_text(table(60, shift=3))

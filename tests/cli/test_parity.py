@@ -19,7 +19,7 @@ from mlconsole.actions.parity import PARITY, ParityParams
 from mlconsole.config import load
 from mlconsole.domain.parity import Parity, Sameness
 from mlconsole.errors import ActionFailed, MlconsoleError, UsageError
-from program import Program
+from program import Indoors, Program
 
 SEED = 3
 AVERAGES = """
@@ -34,6 +34,12 @@ for i, row in enumerate(rows):
     average = sum(part) / len(part)
     out.writerow([row["store"], row["sales"], average, sales[i] / average])
 """
+
+
+@pytest.fixture
+def cli(cli: Program) -> Program:
+    """Commands without processes of their own: reading tables loads a third of a second of libraries each time."""
+    return Indoors(cli.home, cli.cwd)
 
 
 @pytest.fixture
@@ -69,6 +75,7 @@ def compared(cli: Program, data: Path) -> Compare:
 
 
 def test_a_trailing_average_against_a_centred_one_is_named_first(cli: Program, data: Path) -> None:
+    cli = Program(cli.home, cli.cwd)  # The program itself, as a process.
     trailing, centred = (f"{sys.executable} averages.py {words}" for words in ("6 0", "3 3"))
     done = cli("drift", "parity", "--train", centred, "--serve", trailing, "--rows", "rows.csv", "--json")
     told = cli("drift", "parity", "--train", centred, "--serve", trailing, "--rows", "rows.csv")

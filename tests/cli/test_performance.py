@@ -19,7 +19,7 @@ from mlconsole.domain.drift import ColumnResult, Rule, Verdict, judged
 from mlconsole.domain.performance import PerformanceReport, Task
 from mlconsole.drift.performance import Classes, Errors, of_classes, of_numbers
 from mlconsole.errors import UsageError
-from program import Program
+from program import Indoors, Program
 
 SEED = 17
 Judge = Callable[..., PerformanceReport]
@@ -38,6 +38,12 @@ def write(path: Path, table: dict[str, Any], names: Sequence[str] = ()) -> str:
     lines = [",".join("" if v is None else str(v) for v in row) for row in rows]
     path.write_text("\n".join([",".join(names), *lines]) + "\n")
     return path.name
+
+
+@pytest.fixture
+def cli(cli: Program) -> Program:
+    """Commands without processes of their own: reading tables loads a third of a second of libraries each time."""
+    return Indoors(cli.home, cli.cwd)
 
 
 @pytest.fixture
