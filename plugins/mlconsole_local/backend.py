@@ -58,7 +58,7 @@ class LocalBackend:
         version = f"{system.sysname} {system.release}"
         if sys.platform != "linux" or not Path(self._proc, "self", "stat").exists():
             return Probe(False, version, detail="local jobs need Linux with /proc mounted")
-        abilities = (Ability.TIME_LIMIT, Ability.WARNING)
+        abilities = (Ability.TIME_LIMIT, Ability.WARNING, Ability.OUTLIVES)
         return Probe(True, version, abilities, detail=f"host {system.nodename}, {os.cpu_count()} CPUs")
 
     def submit(self, spec: JobSpec, token: str) -> Handle:

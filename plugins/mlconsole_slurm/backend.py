@@ -27,7 +27,15 @@ from mlconsole_slurm.rest import Rest
 from mlconsole_slurm.settings import SlurmSettings, script, told
 from mlconsole_slurm.words import ENDED, LIVE, SLURM_KNOWS, JobRow, why
 
-ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.QUEUES, Ability.PREEMPTION, Ability.TIME_LIMIT, Ability.WARNING)
+ABILITIES = (
+    Ability.OPTIONS,
+    Ability.HOSTS,
+    Ability.QUEUES,
+    Ability.PREEMPTION,
+    Ability.TIME_LIMIT,
+    Ability.WARNING,
+    Ability.OUTLIVES,
+)
 #: What the commands say where nobody has told them of a cluster.
 NO_CLUSTER = ("resolve_ctls_from_dns_srv", "configuration source", "Unable to process configuration file")
 #: A list may come late: a job that was missing for so long is gone.

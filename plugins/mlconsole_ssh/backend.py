@@ -41,7 +41,7 @@ SUBMIT_S = 45.0
 CANCEL_SLACK_S = 15.0
 #: A submit that is this old and unknown to its host is made impossible there, and then it is certain that it never was.
 FINAL_AFTER_S = 50.0
-ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.TIME_LIMIT, Ability.WARNING)
+ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.TIME_LIMIT, Ability.WARNING, Ability.OUTLIVES)
 MOST_HOSTS_AT_ONCE = 16
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-CONTRACT = HERE.parent / "contract"
+PROMISES = HERE.parent / "contract" / "test_promises.py"
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def test_an_installed_package_adds_its_backend(installed: Path) -> None:
     assert run(installed, "-c", code).stdout == "True in memory\n"
 
 
-@pytest.mark.timeout(400)  # A test run of its own: on a machine that is busy it takes many times its five seconds.
+@pytest.mark.timeout(400)  # A test run of its own: on a machine that is busy it takes many times its few seconds.
 def test_the_contract_is_run_over_a_strangers_backend_unasked(installed: Path) -> None:
-    found = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "stranger", str(CONTRACT))
+    found = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "stranger", str(PROMISES))
     assert found.returncode == 0, found.stdout
     passed = re.search(r"(\d+) passed", found.stdout)
-    assert passed is not None and int(passed[1]) > 40
+    assert passed is not None and int(passed[1]) > 25

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mlconsole import backends
 from mlconsole.actions.base import Action, NoParams, param
@@ -10,7 +12,7 @@ from mlconsole.actions.context import Context
 from mlconsole.domain.jobs import BackendStatus
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Listing
-from mlconsole.errors import BackendUnreachable, MlconsoleError, NotFound
+from mlconsole.errors import BackendUnreachable, MlconsoleError, NotFound, UsageError
 
 
 def list_backends(ctx: Context, params: NoParams) -> Listing[BackendStatus]:
@@ -31,10 +33,11 @@ class CheckParams:
     """Which backends."""
 
     name: str | None = param(None, help="a backend; all when left out", positional=True, metavar="NAME")
+    conformance: bool = param(False, help="run real jobs on it, and see that it keeps every promise of a backend")
 
 
-def check(ctx: Context, params: CheckParams) -> Listing[BackendStatus]:
-    """Probe backends.
+def check(ctx: Context, params: CheckParams) -> Listing[Any]:
+    """Probe backends, or hold one to the contract.
 
     Raises:
         NotFound: no such backend is installed.
@@ -50,7 +53,28 @@ def check(ctx: Context, params: CheckParams) -> Listing[BackendStatus]:
         raise BackendUnreachable(
             f'Backend "{bad[0].name}" does not answer: {bad[0].detail}', "Its runs may well be alive."
         )
-    return Listing("backend", found)
+    return _hold(ctx, params.name) if params.conformance else Listing("backend", found)
+
+
+def _hold(ctx: Context, name: str | None) -> Listing[Any]:
+    """Every promise of a backend, and whether this one keeps it; its jobs leave nothing behind."""
+    import shutil
+    import tempfile
+
+    from mlconsole.conformance import hold_to
+
+    if name is None:
+        raise UsageError("Say which backend.", "mlconsole backend check NAME --conformance")
+    ctx.settings.home.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="conformance-", dir=ctx.settings.home))
+    found = []
+    try:
+        for each in hold_to(ctx.backend(name), folder):
+            ctx.say(f"{each.verdict:12}  {each.took_s:5.1f} s  {each.name}")
+            found.append(each)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Listing("promise", found, failed=any(each.verdict == "broken" for each in found))
 
 
 LIST = Action("backend list", "List installed backends", NoParams, Effect.READ, list_backends)

@@ -11,7 +11,10 @@ from mlconsole.records import field, record
 
 
 class Ability(StrEnum):
-    """What a backend can do beyond the core contract; what is missing is greyed out with the reason."""
+    """What a backend can do beyond the core contract; what is missing is greyed out with the reason.
+
+    ``OUTLIVES``: its jobs go on when the process that submitted them is gone, and any other process finds them.
+    """
 
     ARRAYS = "arrays"
     PRIORITIES = "priorities"
@@ -25,6 +28,7 @@ class Ability(StrEnum):
     WARNING = "warning"
     OPTIONS = "options"
     HOSTS = "hosts"
+    OUTLIVES = "outlives"
 
 
 @record

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mlconsole.domain.jobs import HostStatus
+from mlconsole.domain.promises import Verdict
 from mlconsole.domain.queue_rows import JobLine
 from mlconsole.domain.sweeps import Sweep
 from mlconsole.render import numbers
@@ -28,6 +29,9 @@ def listing(items: Sequence[object], now: datetime) -> list[str] | None:
         titles = ("TURN", "ID", "NAME", "USER", "BACKEND", "STATE", "FOR", "PRI", "CPU", "GPU", "TRY", "WHY")
         rows = [_job(item, now) for item in items if isinstance(item, JobLine)]
         return table(titles, rows, {0, 6, 7, 8, 9, 10})
+    if isinstance(items[0], Verdict):
+        promised = [(each.verdict, each.name, each.claim, each.detail) for each in items if isinstance(each, Verdict)]
+        return table(("VERDICT", "PROMISE", "CLAIM", "WHY"), promised)
     if isinstance(items[0], Sweep):
         rows = [_sweep(item, now) for item in items if isinstance(item, Sweep)]
         return table(("ID", "NAME", "USER", "BEGUN", "RUNS", "GRID"), rows)

@@ -1,0 +1,53 @@
+"""Cancel: a job that is told to end ends, and says how."""
+
+from __future__ import annotations
+
+import time
+
+from mlconsole.conformance.kit import SLEEP, Jobs, holds, same
+from mlconsole.plugin_api import Outcome, State
+
+STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); " + SLEEP
+POLITE = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); " + SLEEP
+
+
+def keeps_cancel(jobs: Jobs) -> None:
+    """A cancelled job has ended when cancel returns."""
+    handle = jobs.python(SLEEP)
+    jobs.said(handle, b"up")
+    seen = jobs.backend.cancel(handle, 5.0)
+    same((seen.state, seen.outcome, seen.survivors), (State.ENDED, Outcome.CANCELLED, ()), "what cancel answers")
+
+
+def keeps_polite_ends(jobs: Jobs) -> None:
+    """A job that ends well on request is still cancelled."""
+    handle = jobs.python(POLITE)
+    jobs.said(handle, b"up")
+    seen = jobs.backend.cancel(handle, 5.0)
+    same((seen.outcome, seen.exit_code), (Outcome.CANCELLED, 0), "outcome and code")
+    holds("exit code 0" in seen.reason, f'the reason does not say how: "{seen.reason}"')
+
+
+def keeps_the_grace(jobs: Jobs) -> None:
+    """A job that ignores the request is killed after the grace, no later than five seconds beyond it."""
+    handle = jobs.python(STUBBORN)
+    jobs.said(handle, b"up")
+    began = time.monotonic()
+    seen = jobs.backend.cancel(handle, 0.3)
+    took_s = time.monotonic() - began
+    holds(0.3 <= took_s < 5.3, f"it took {took_s:.1f} s")
+    same((seen.outcome, seen.exit_code), (Outcome.CANCELLED, 137), "outcome and code")
+
+
+def keeps_ends(jobs: Jobs) -> None:
+    """Cancelling a job that has ended changes nothing."""
+    handle = jobs.python("raise SystemExit(3)")
+    before = jobs.ended(handle)
+    same(jobs.backend.cancel(handle, 1.0), before, "what cancel answers")
+    same(jobs.look(handle), before, "what is seen after it")
+
+
+def keeps_early_cancels(jobs: Jobs) -> None:
+    """A job can be cancelled the moment it is submitted."""
+    seen = jobs.backend.cancel(jobs.python(SLEEP), 5.0)
+    same((seen.state, seen.outcome), (State.ENDED, Outcome.CANCELLED), "what cancel answers")
