@@ -23,7 +23,14 @@ from mlconsole_local.shared import Shared, check
 from mlconsole_ray.dashboard import Dashboard, JobRow
 from mlconsole_ray.settings import RaySettings, entrypoint, told
 
-ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.QUEUES, Ability.TIME_LIMIT, Ability.WARNING)
+ABILITIES = (
+    Ability.OPTIONS,
+    Ability.HOSTS,
+    Ability.QUEUES,
+    Ability.TIME_LIMIT,
+    Ability.WARNING,
+    Ability.OUTLIVES,
+)
 NO_ADDRESS = "no address: name the dashboard's in the settings file under [backends.ray]"
 LIVE = ("PENDING", "RUNNING")
 #: How long records may come later than Ray's last word: what is left of a killed job is ended first.

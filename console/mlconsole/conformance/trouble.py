@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+from mlconsole.config import launch_environment
 from mlconsole.conformance.kit import PYTHON, Jobs, NotHere, holds, same, until
 from mlconsole.conformance.tokens import COUNT
 from mlconsole.plugin_api import Ability, BackendUnreachable, JobSpec, MlconsoleError, State
@@ -46,7 +47,7 @@ def console(jobs: Jobs, spec: JobSpec, token: str, step: int = 0) -> subprocess.
     paths = os.pathsep.join(each for each in sys.path if each)
     return subprocess.Popen(
         [sys.executable, "-c", CONSOLE, jobs.backend.name, str(step), token, document],
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**launch_environment(), "PYTHONPATH": paths},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -62,7 +63,7 @@ def needs_to_outlive(jobs: Jobs) -> None:
 def keeps_one_job_when_the_console_is_killed(jobs: Jobs) -> None:
     """A console killed at any step of a submit leaves one job or none, and the token says which."""
     needs_to_outlive(jobs)
-    seed = int(os.environ.get("MLCONSOLE_SEED", random.randrange(1 << 30)))
+    seed = random.randrange(1 << 30)
     steps = random.Random(seed).sample(range(1, MOST_STEPS), KILLS)
     for step in steps:
         starts = jobs.folder / f"starts{step}"

@@ -28,6 +28,7 @@ from mlconsole.tui.widgets.rows import Cell, Row
 
 BACKEND, HOST, SWEEP = "backend ", "host ", "sweep "
 T = TypeVar("T")
+NOT_SET_UP = "not set up"
 BLANK: Cell = ("", "value")
 #: Other machines are asked how they are this often, and backends whether they answer.
 ASKED_EVERY_S = 10.0
@@ -73,8 +74,9 @@ class JobsScreen(ListScreen):
             if line.sweep:
                 self._sweeps.setdefault(line.sweep, []).append(line)
         rows: list[Row] = []
-        for name in backends.names():
-            rows.append(self._backend(name))
+        heads = {name: self._backend(name) for name in backends.names()}
+        for name in sorted(heads, key=lambda name: (heads[name].cells[1][0] == NOT_SET_UP, name != "local", name)):
+            rows.append(heads[name])
             mine = [line for line in lines if line.backend == name]
             for line in folded(mine):
                 rows += self._rows_of(line, live, BACKEND + name)
@@ -154,7 +156,7 @@ class JobsScreen(ListScreen):
         try:
             probe = self._asked(f"probe {name}", lambda: self.console.ctx.backend(name).probe())
             state = ("answers", "good") if probe.reachable else ("? unreachable", "state.unknown")
-            state = state if probe.is_set_up else ("not set up", "dim")
+            state = state if probe.is_set_up else (NOT_SET_UP, "dim")
             detail = f"{probe.version}  {probe.detail}"
         except MlconsoleError as error:
             state, detail = ("? unreachable", "state.unknown"), str(error)
