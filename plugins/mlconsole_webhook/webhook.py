@@ -109,22 +109,35 @@ def _address(host: str, port: int, allow_private: bool) -> str:
     except OSError as error:
         raise ActionFailed(f'No address is known for "{host}": {error}.') from error
     for text in found:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        if not allow_private and (not mapped.is_global or mapped.is_multicast):
+        if not allow_private and not is_public(ipaddress.ip_address(text.partition("%")[0])):
             raise UsageError(f'"{host}" is {text}, which is not public.', "If it is meant: allow_private = true.")
     return sorted(found, key=lambda text: ":" in text)[0]
 
 
+NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+
+
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """True for an address of the public net, also behind what carries IPv4 in IPv6 (RFC 4291, 3056, 4380, 6052)."""
+    inner: list[ipaddress.IPv4Address | None] = []
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if any(address in net for net in NAT64):
+            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+    carried = all(is_public(each) for each in inner if each is not None)
+    return carried and address.is_global and not address.is_multicast
+
+
 def body_of(notice: Notice) -> bytes:
-    """The notice as JSON of at most 64 KB; what is too large goes without its data."""
+    """The notice as JSON of at most 64 KB; what is too large goes without its data, and its texts are cut."""
     told = asdict(notice) | {"at": notice.at.isoformat()}
     body = json.dumps(told, default=str).encode()
     if len(body) > LARGEST:
-        body = json.dumps(
-            told | {"data": {}, "title": notice.title[:2000], "why": notice.why[:2000]}, default=str
-        ).encode()
-    return body[:LARGEST]
+        cut = {name: value[:1000] if isinstance(value, str) else value for name, value in told.items()}
+        body = json.dumps(cut | {"data": {}}, default=str).encode()
+    return body
 
 
 def signature(notice_id: str, body: bytes, options: Mapping[str, object]) -> dict[str, str]:

@@ -117,6 +117,9 @@ def test_a_webhook_is_signed_as_its_receiver_can_check(receiver: Receiver, monke
         ("https://10.0.0.1/", "not public"),
         ("https://192.168.1.1/", "not public"),
         ("https://100.64.0.1/", "not public"),
+        ("https://[64:ff9b::7f00:1]/", "not public"),
+        ("https://[64:ff9b::a9fe:a9fe]/", "not public"),
+        ("https://[2002:7f00:1::]/", "not public"),
         ("https://224.0.0.1/", "not public"),
         ("https://user:pass@example.com/", "no user and password"),
         ("", "https"),
@@ -159,7 +162,9 @@ def test_a_webhook_that_drips_is_left_after_its_deadline(receiver: Receiver) -> 
 
 
 def test_a_notice_is_never_larger_than_64_kb() -> None:
-    huge = Notice("i", NOW, "a", "firing", "info", "run", "s", "t" * 100_000, "w" * 100_000, {"k": "v" * 100_000})
+    huge = Notice(
+        "i", NOW, "a", "firing", "info", "run", "\x00" * 100_000, "t" * 100_000, "w" * 100_000, {"k": "v" * 9**6}
+    )
 
     assert len(body_of(huge)) <= LARGEST and json.loads(body_of(huge))["data"] == {}
 
