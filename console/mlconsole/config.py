@@ -26,6 +26,9 @@ KNOWN_KEYS = {
     "idle",
 }
 IDLE_MODES = ("off", "proposing", "acting")
+ENDPOINT_KEYS = {"url", "kind", "every", "latency_ms", "requests", "errors", "error_rate"}
+ENDPOINT_KINDS = ("health", "prometheus")
+SEVERITIES = ("info", "warning", "critical")
 MACHINE_KEYS: dict[str, type | tuple[type, ...]] = {
     "instance": str,
     "provider": str,
@@ -145,8 +148,8 @@ def load(
         terminal={name: env[name] for name in ("TERM", "TMUX", "COLORTERM", "LANG", "TEXTUAL_DRIVER") if name in env},
         backend=env.get("MLCONSOLE_BACKEND") or _text(file, "backend") or "local",
         machine=_machine(file),
-        notify=_tables(file, "notify", "kind"),
-        endpoints=_tables(file, "endpoints", "url"),
+        notify=_chosen(_tables(file, "notify", "kind"), "notify", "severity", SEVERITIES),
+        endpoints=_chosen(_endpoints(file), "endpoints", "kind", ENDPOINT_KINDS),
         watcher=_flag({"watcher": file.get("watcher", True)}, "watcher"),
         cpu_slots=_cpu_slots(env, file),
         gpus=env.get("MLCONSOLE_GPUS", "") or _text(file, "gpus"),
@@ -250,6 +253,26 @@ def _tables(file: Mapping[str, object], key: str, needed: str) -> dict[str, Mapp
     for name, table in tables.items():
         if not isinstance(table, dict) or not isinstance(table.get(needed), str):
             raise ConfigError(f'Setting "{key}.{name}" must be a table with a text "{needed}": [{key}.{name}].')
+    return tables
+
+
+def _endpoints(file: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    tables = _tables(file, "endpoints", "url")
+    for name, table in tables.items():
+        if unknown := sorted(set(table) - ENDPOINT_KEYS):
+            known = ", ".join(sorted(ENDPOINT_KEYS))
+            raise ConfigError(f'Setting "endpoints.{name}.{unknown[0]}" is unknown.', f"Known: {known}.")
+    return tables
+
+
+def _chosen(
+    tables: dict[str, Mapping[str, object]], key: str, option: str, known: tuple[str, ...]
+) -> dict[str, Mapping[str, object]]:
+    """The tables, an option of which is one of a few words where it is there."""
+    for name, table in tables.items():
+        if table.get(option, known[0]) not in known:
+            words = ", ".join(known)
+            raise ConfigError(f'Setting "{key}.{name}.{option}" is "{table[option]}".', f"It is one of: {words}.")
     return tables
 
 

@@ -164,6 +164,11 @@ def _backends(ctx: Context) -> Iterator[Finding]:
     for broken in notifiers.broken():
         message = f'Notifier "{broken.name}" does not load: {broken.reason}.'
         yield Finding("failure", "notifiers", message, "Nobody is told by it; mend or uninstall the plugin.")
+    installed = notifiers.names()
+    for name, options in ctx.settings.notify.items():
+        if options["kind"] not in installed:
+            message = f'"notify.{name}" is of kind "{options["kind"]}", which is not installed.'
+            yield Finding("failure", "notifiers", message, f"Installed: {', '.join(installed)}.")
     for broken in targets.broken():
         message = f'Target "{broken.name}" does not load: {broken.reason}.'
         yield Finding("failure", "targets", message, "What it serves goes on as it is; mend or uninstall the plugin.")
