@@ -1,8 +1,14 @@
-"""The same work done by other trackers, where they are installed: points in, points out, runs found."""
+"""The same work done by other trackers: points in, points out. Each is measured in a process of its own.
+
+VENV/bin/python tests/benchmarks/peers.py NAME POINTS
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -83,3 +89,25 @@ PEERS: dict[str, Callable[[int], Measured]] = {
     "wandb": wandb,
     "mlflow": mlflow,
 }
+
+
+def measured_in(venv: Path, name: str, points: int) -> Measured:
+    """What a peer takes in a virtual environment that has it; one row that says so where it has it not."""
+    words = [str(venv / "bin" / "python"), __file__, name, str(points)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode == 0:
+        yield from (tuple(line.split("\t", 1)) for line in done.stdout.splitlines())  # type: ignore[misc]
+    else:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        yield ("not installed there" if "ModuleNotFoundError" in last else f"failed: {last}"), "-"
+
+
+def main() -> None:
+    """Measure one peer in this process, for :func:`measured_in`."""
+    with contextlib.redirect_stdout(sys.stderr):
+        rows = list(PEERS[sys.argv[1]](int(sys.argv[2])))
+    sys.stdout.writelines(f"{what}\t{value}\n" for what, value in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -86,7 +86,7 @@ def is_valid(members: Mapping[Axis, Member]) -> bool:
     return worst(check({axis: one.contract for axis, one in members.items()})) is not Verdict.BROKEN
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds(), st.sampled_from(AXES), st.data())
 def test_the_companions_are_valid_and_there_are_no_fewer(
     world: dict[Axis, list[Member]], axis: Axis, data: st.DataObject

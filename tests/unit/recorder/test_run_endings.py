@@ -74,7 +74,8 @@ def test_an_exit_code_is_the_runs_outcome(
 
 def test_ctrl_c_cancels_the_run(trainer: Trainer) -> None:
     process = trainer.start("""
-        import mlconsole, os, time
+        import mlconsole, os, signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Also where the tests were started in the background.
         mlconsole.start_run()
         os.write(1, b"!")
         while True:  # One long wait could begin after the signal came, and never see it.
