@@ -20,7 +20,7 @@ from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
 from ptyterm import PtyTerm
 
-BUNDLES = [list(STRINGS.items())[start : start + 8] for start in range(0, len(STRINGS), 8)]
+BUNDLES = [list(STRINGS.items())[start : start + 16] for start in range(0, len(STRINGS), 16)]
 STORED = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in STRINGS.items()}
 SIZE = (100, 30)
 
@@ -105,8 +105,9 @@ async def test_two_hundred_thousand_newlines_in_a_name_freeze_nothing(tmp_path: 
 async def test_a_hostile_filter_is_echoed_in_escapes_and_its_error_too(tmp_path: Path) -> None:
     app = stage(tmp_path / "lab").console()
     async with opened(app, SIZE) as user:
-        for text in STRINGS.values():
-            for line in (f"runs {text}", f"save {text}"):
+        for number, text in enumerate(STRINGS.values()):
+            # The name of a view is refused by the same words: every third text tells.
+            for line in (f"runs {text}", f"save {text}")[: 1 if number % 3 else 2]:
                 await user.presses("colon")
                 app.screen.query_one("#prompt")._set(line[:4000])
                 await user.presses("enter")
