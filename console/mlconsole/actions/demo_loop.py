@@ -37,6 +37,7 @@ WINDOW, AS_BEFORE, MOVED = 300, 600, 900
 """Images in a window of the monitor, and how many are asked before and after the camera has moved."""
 SEED = 0
 AT_ONCE = 100
+BAKE = "2s"
 POLL_S = 0.25
 WITHIN_S = 100.0
 PIXELS, SIDE = 64, 8
@@ -148,11 +149,11 @@ def _arm(ctx: Context, scene: Scene) -> None:
         live=str(scene.asked),
         window=f"rows:{WINDOW}",
         columns=COLUMNS,
-        every="2s",
+        every="1m",
     )
     execute(ctx, monitor.ADD, watched)
     gates = (*scene.gates, "metric:recent/acc>=present")
-    execute(ctx, environments.SET, environments.SetParams(scene.environment, gate=gates))
+    execute(ctx, environments.SET, environments.SetParams(scene.environment, gate=gates, bake=BAKE))
     path = scene.folder / RULES
     path.write_text(rules(scene), encoding="utf-8")
     apply = actions.named("policy apply")

@@ -363,7 +363,7 @@ def carry_on_due(ctx: Context) -> bool:
         except MlconsoleError as error:
             ctx.say(f"{rollout.words} It could not be carried on: {error}")
             continue
-        if not left.state.is_over:
+        if not left.state.is_over and left.message:  # Without one it goes on in another process, or thread.
             ctx.say(left.words)
     looked = catalog.environments.due(settings.host, ctx.clock())
     for environment in looked:
