@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from itertools import count
 
-from mlconsole.actions import demo_story
+from mlconsole.actions import demo_loop, demo_story
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
@@ -175,6 +175,8 @@ def _wait_for_the_long_one(ctx: Context) -> None:
 def _tell_what_now(ctx: Context, params: DemoParams) -> None:
     mlconsole = f"{_program()} --catalog {shlex.quote(os.path.join(params.directory, 'catalog'))}"
     ctx.say(f"Look at them:  {mlconsole}")
+    for alert in demo_loop.incidents(ctx):
+        ctx.say(f"What the camera's move set off, and why:  {mlconsole} alert show {alert}")
     for run in _live(ctx, LONG_ONES):
         ctx.say(f'"{run.name}" ends by itself. Stop it:  {mlconsole} run stop {run.name} --yes')
     ctx.say(f'"{demo_story.ENVIRONMENT}" goes on serving. Take it down:  {mlconsole} env withdraw prod --yes')

@@ -106,9 +106,11 @@ def play(ctx: Context, scene: Scene) -> None:
         raise ActionFailed(f"The rules brought no better model: {why}.", "See: mlconsole policy history")
     _ask(scene, islice(cycle(after), AS_BEFORE))
     ctx.say(f"{scene.environment} is generation {live.pointer.generation}: {live.release.name}, by rule.")
-    for alert in ctx.catalog.alerts.listed():
-        if alert.data.get("monitor") == MONITOR:
-            ctx.say(f"What happened, and why:  mlconsole alert show {alert.id}")
+
+
+def incidents(ctx: Context) -> list[str]:
+    """Ids of the alerts that the camera's move has raised."""
+    return [alert.id for alert in ctx.catalog.alerts.listed() if alert.data.get("monitor") == MONITOR]
 
 
 def _images(path: Path) -> tuple[Rows, Rows]:

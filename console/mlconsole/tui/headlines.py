@@ -35,11 +35,11 @@ def alert_spans(ctx: Context) -> list[Span]:
     if found:
         worst = max(found, key=lambda alert: (alert.severity.rank, alert.number))
         token = "state.bad" if worst.severity.value == "critical" else "warn"
-        spans = [(f"▲ {worst.title}", token), (f"  {numbers.ago(worst.opened_at, ctx.clock())}", "dim")]
-        spans += [(f"  and {len(found) - 1} more", "warn")] if len(found) > 1 else []
-        spans += [("  :alerts", "accent")]
+        more = f" (1 of {len(found)})" if len(found) > 1 else ""
+        spans = [(":alerts ", "accent"), (f"▲ {worst.title}", token)]
+        spans += [(f"{more}  {numbers.ago(worst.opened_at, ctx.clock())}", "dim")]
     if proposed := ctx.catalog.firings.proposed():
-        spans += [(f"{'   ' if spans else ''}? {proposed} to decide", "warn"), ("  :policies", "accent")]
+        spans = [(":policies ", "accent"), (f"? {proposed} to decide   ", "warn"), *spans]
     return spans
 
 
@@ -48,10 +48,8 @@ def live_spans(ctx: Context) -> list[Span]:
     found = ctx.catalog.environments.all()
     if not found:
         return []
-    from mlconsole.domain.environments import (
-        Standing,
-        standing_of,
-    )  # 10 ms with the marks, where there is an environment
+    # 10 ms, where there is an environment.
+    from mlconsole.domain.environments import Standing, standing_of
     from mlconsole.render.release_tables import MARKS
     from mlconsole.tui.environment_pages import TOKENS
 
