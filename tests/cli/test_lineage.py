@@ -67,6 +67,16 @@ def test_a_model_is_traced_to_the_dataset_that_it_learned_from(trained: Program)
     assert [edge["role"] for edge in path["edges"]] == ["same bytes", "used", "registered"]
 
 
+def test_a_file_that_was_only_logged_is_known_by_its_bytes(trained: Program) -> None:
+    (trained.cwd / "alone.csv").write_text("x\n3\n")
+    assert trained.record(TRAIN.replace('"data"', '"alone.csv"').replace('"net"', '"other"')).returncode == 0
+    (trained.cwd / "copy.csv").write_text("x\n3\n")
+    (trained.cwd / "stray.csv").write_text("x\n4\n")
+
+    assert trained.json("lineage", "down", "copy.csv", "--live")["items"] == []
+    assert trained("lineage", "down", "stray.csv", "--live").code == 4
+
+
 def test_a_name_of_several_things_is_not_guessed(trained: Program) -> None:
     trained.json("model", "register", "net", "--name", "digits")
 

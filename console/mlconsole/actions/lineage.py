@@ -124,16 +124,17 @@ def live_of(ctx: Context, word: str) -> list[Node]:
 
 
 def _starts(ctx: Context, word: str) -> list[Node]:
-    """The nodes that a word means; a file on this machine stands for every dataset version that has its bytes."""
+    """The nodes that a word means; a file on this machine stands for all data that has its bytes in it."""
     if not os.path.isfile(word):
         return [find(ctx, word)]
     from mlconsole.content.hashing import Hasher  # 3 ms, for a file
+    from mlconsole.recorder.artifacts import describe  # 1 ms; what log_dataset() computes
 
     digest, _ = Hasher(cancelled=ctx.cancelled.is_set).digest(os.path.realpath(word))
-    found = ctx.catalog.datasets.with_file(digest)
-    if not found:
-        raise NotFound(f'No dataset in this catalog has the bytes of "{word}".', "See: mlconsole dataset list")
-    return [ctx.catalog.lineage.find(key) for key in found]
+    keys = [*ctx.catalog.datasets.with_file(digest), describe(word).digest]
+    if not (found := ctx.catalog.lineage.by_key(keys)):
+        raise NotFound(f'Nothing in this catalog has the bytes of "{word}".', "See: mlconsole dataset list")
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)

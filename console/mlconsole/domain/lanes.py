@@ -19,7 +19,7 @@ class LaneRow(NamedTuple):
     Attributes:
         node: its number.
         lane: the column that it stands in.
-        passing: columns of lanes that pass by.
+        passing: columns of lanes that pass by, of those that are drawn.
         joins: columns of lanes that lead to something it was made from, too.
         opens: columns of lanes that begin here.
     """
@@ -59,26 +59,25 @@ def in_order(nodes: Sequence[int], above: Mapping[int, Sequence[int]]) -> list[i
 
     Where a circle was logged, it is broken at the node that comes first in ``nodes``.
     """
-    known = set(nodes)
     waiting_for = dict.fromkeys(nodes, 0)
-    for node in nodes:
+    for node in waiting_for:
         for target in above.get(node, ()):
-            if target in known:
+            if target in waiting_for:
                 waiting_for[target] += 1
     ready = sorted(node for node, count in waiting_for.items() if not count)
     order: list[int] = []
     placed: set[int] = set()
-    rest = iter(nodes)
-    while len(order) < len(known):
+    rest = iter(waiting_for)
+    while len(order) < len(waiting_for):
         node = ready.pop() if ready else next(node for node in rest if node not in placed)
         if node in placed:
             continue
         placed.add(node)
         order.append(node)
         for target in reversed(above.get(node, ())):
-            if target in known:
-                waiting_for[target] -= 1
-                if not waiting_for[target] and target not in placed:
+            if (left := waiting_for.get(target)) is not None:
+                waiting_for[target] = left = left - 1
+                if not left and target not in placed:
                     ready.append(target)
     return order
 
@@ -88,32 +87,45 @@ def lanes(order: Iterable[int], above: Mapping[int, Sequence[int]]) -> list[Lane
     rows: list[LaneRow] = []
     lane_of: dict[int, int] = {}  # The column in which a lane leads to a node that is still to come.
     free: list[int] = []
-    width = 0
+    width, near = 0, 0  # A bit for each of the first columns in which a lane passes.
     placed: set[int] = set()
     for node in order:
         placed.add(node)
         if (lane := lane_of.pop(node, -1)) < 0:
             lane, width = (heappop(free), width) if free else (width, width + 1)
-        passing = tuple(lane_of.values()) if len(lane_of) <= MOST_LANES else _near(lane_of)
-        joins: list[int] = []
-        opens: list[int] = []
+        else:
+            near &= ~(1 << lane)
+        passing = _PASSING[near]
+        joins: tuple[int, ...] = ()
+        opens: tuple[int, ...] = ()
         is_taken = False
-        for target in dict.fromkeys(above.get(node, ())):
+        for target in above.get(node, ()):
             if target in placed:
                 continue
-            if target in lane_of:
-                joins.append(lane_of[target])
-            elif not is_taken:
-                lane_of[target], is_taken = lane, True
-            else:
+            if (column := lane_of.get(target, -1)) >= 0:
+                if column != lane and column not in opens:
+                    joins += (column,)
+                continue
+            if is_taken:
                 column, width = (heappop(free), width) if free else (width, width + 1)
-                lane_of[target] = column
-                opens.append(column)
+                opens += (column,)
+            else:
+                column, is_taken = lane, True
+            lane_of[target] = column
+            if column < MOST_LANES:
+                near |= 1 << column
         if not is_taken:
             heappush(free, lane)
-        rows.append(LaneRow(node, lane, passing, tuple(joins), tuple(opens)))
+        rows.append(LaneRow(node, lane, passing, joins, opens))
     return rows
 
 
-def _near(lane_of: Mapping[int, int]) -> tuple[int, ...]:
-    return tuple(column for column in lane_of.values() if column < MOST_LANES)
+class _Passing(dict[int, tuple[int, ...]]):
+    """The columns of the bits of a number; there are few such numbers, and many rows with the same one."""
+
+    def __missing__(self, near: int) -> tuple[int, ...]:
+        found = tuple(column for column in range(MOST_LANES) if near >> column & 1)
+        return self.setdefault(near, found)
+
+
+_PASSING = _Passing()

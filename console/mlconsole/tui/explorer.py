@@ -50,6 +50,14 @@ class View:
     edges: tuple[Edge, ...]
     degrees: Mapping[int, tuple[int, int]]
 
+    def beside(self) -> dict[tuple[int, Way], list[Edge]]:
+        """The edges that lead up and down from each node."""
+        found: dict[tuple[int, Way], list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault((edge.below, Way.UP), []).append(edge)
+            found.setdefault((edge.above, Way.DOWN), []).append(edge)
+        return found
+
     def roles(self) -> dict[int, str]:
         """How each node hangs on one nearer to the start: the role of the edge by which it was found first."""
         found: dict[int, str] = {}

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from mlconsole.actions.lineage import find
 from mlconsole.domain.lanes import LaneRow
-from mlconsole.domain.lineage import Node, NodeKind, Way
+from mlconsole.domain.lineage import Edge, Node, NodeKind, Way
 from mlconsole.domain.query import Query
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers
@@ -63,6 +63,7 @@ class LineageScreen(ListScreen):
         self._explorer: Explorer | None = None
         self._view: View | None = None
         self._known: dict[str, Node] = {}
+        self._beside: dict[tuple[int, Way], list[Edge]] = {}
 
     def content(self) -> Iterable[Widget]:
         """The table, and what is known of the thing under the cursor."""
@@ -98,6 +99,7 @@ class LineageScreen(ListScreen):
             self._explorer.begin(start.number, self._ways)
         self._view = view = self._explorer.view(start)
         self._known = {node.key: node for node in view.nodes.values()}
+        self._beside = view.beside()
         self.console.names[self.location.target] = start.label
         roles = view.roles()
         return [self._line(row, view, roles) for row in view.rows]
@@ -162,7 +164,7 @@ class LineageScreen(ListScreen):
         ]
         view = self._view
         for words, way in (("from", Way.UP), ("led to", Way.DOWN)):
-            edges = [e for e in view.edges if (e.below if way is Way.UP else e.above) == node.number] if view else []
+            edges = self._beside.get((node.number, way), [])
             spans: list[Span] = [(f"{words}  ", "label")]
             for edge in edges[:FEWEST]:
                 other = view.nodes[edge.above if way is Way.UP else edge.below] if view else node

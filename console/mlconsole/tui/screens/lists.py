@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from mlconsole.domain.query import Query
 from mlconsole.errors import QueryError
-from mlconsole.tui.picking import check, picked
+from mlconsole.tui.picking import are_alike, check, picked
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.tables import TableScreen
 from mlconsole.tui.widgets.columns import Column
@@ -83,7 +83,7 @@ class ListScreen(TableScreen):
         self._rows = rows
         self.show_title()
         found = picked(rows, self.query_line, self.columns)
-        if found != self._shown:
+        if self._shown is None or not are_alike(found, self._shown):
             self._shown = found
             is_filtered = self.query_line.where is not None and rows
             self.table.empty = "Nothing here fits the filter. Esc takes it away." if is_filtered else self.empty
