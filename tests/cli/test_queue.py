@@ -123,7 +123,8 @@ def test_a_drained_machine_starts_nothing_until_it_is_resumed(cli: Program, orde
     cli.json("host", "drain", "--reason", "new disk")
     noted(cli, order, "a")
     assert "drained: new disk" in why(cli, "a")
-    assert cli.json("host", "list")["items"][0]["state"] == "drained"
+    (only,) = cli.json("host", "list")["items"]  # A backend that nobody has set up has no machines.
+    assert only["state"] == "drained"
 
     cli.json("host", "resume")
 

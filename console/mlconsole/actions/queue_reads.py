@@ -144,15 +144,23 @@ def all_hosts(ctx: Context, snapshot: GpuSnapshot | None = None) -> list[HostSta
 
 
 def hosts_elsewhere(ctx: Context) -> list[HostStatus]:
-    """The machines of every backend that names its own."""
+    """The machines of every backend that names its own; one that nobody has set up has none."""
     found: list[HostStatus] = []
     for name in backends.names():
         try:
             backend = ctx.backend(name)
             found += backend.hosts() if isinstance(backend, HasHosts) else []
         except MlconsoleError as error:
-            found.append(HostStatus(name, name, "unreachable", False, reason=str(error)))
+            if _is_set_up(ctx, name):
+                found.append(HostStatus(name, name, "unreachable", False, reason=str(error)))
     return found
+
+
+def _is_set_up(ctx: Context, name: str) -> bool:
+    try:
+        return ctx.backend(name).probe().is_set_up
+    except MlconsoleError:
+        return True
 
 
 def this_machine(ctx: Context, snapshot: GpuSnapshot) -> HostStatus:
