@@ -250,7 +250,10 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     spec, new = check(ctx, params)
     backend = ctx.backend(new.backend or "")
     sources = sources_of(ctx, params, spec)
-    spec = prepared(ctx, params, spec, backend)
+    with Translated(ctx.settings.database):
+        os.makedirs(os.path.join(spec.directory, CHECKPOINTS), mode=0o700, exist_ok=True)
+        bundle = write_bundle(str(ctx.settings.home / "lib"))
+    spec = prepared(ctx, params, spec, backend, bundle)
 
     def record_it(db: Connection, intent: NewRun) -> int:
         return intend(db, spec, intent, params, sources)
@@ -282,8 +285,10 @@ def is_here(backend: Backend) -> bool:
     return isinstance(backend, RunsHere) and backend.runs_here()
 
 
-def prepared(ctx: Context, params: LaunchParams, spec: JobSpec, backend: Backend) -> JobSpec:
-    """The spec with what lies in files: the run's folder, the recorder, its ranks, and the copy of its code.
+def prepared(ctx: Context, params: LaunchParams, spec: JobSpec, backend: Backend, bundle: str) -> JobSpec:
+    """The spec with what lies in files: the recorder, the starter of its ranks, and the copy of its code.
+
+    The recorder reaches the program through a folder that holds it alone, ``bundle``; our own packages never leak in.
 
     Raises:
         UsageError: the backend cannot do what was asked for.
@@ -293,10 +298,6 @@ def prepared(ctx: Context, params: LaunchParams, spec: JobSpec, backend: Backend
         raise UsageError(f'Backend "{backend.name}" runs no teardown commands.', "Leave --teardown out.")
     if params.nproc is not None and not is_here(backend):
         raise UsageError(f'--nproc is for runs on this machine; backend "{backend.name}" starts ranks by itself.')
-    with Translated(ctx.settings.database):
-        os.makedirs(os.path.join(spec.directory, CHECKPOINTS), mode=0o700, exist_ok=True)
-        # The recorder reaches the program through a folder that holds it alone; our own packages never leak in.
-        bundle = write_bundle(str(ctx.settings.home / "lib"))
     spec = replace(spec, env=_with_recorder(spec.env, bundle))
     if params.nproc is not None:
         starter = os.path.join(bundle, "mlconsole", "recorder", "launcher.py")

@@ -148,8 +148,8 @@ class Entry:
     sources: Sources
 
 
-def entry_of(ctx: Context, params: LaunchParams) -> Entry:
-    """A launch as it will stand in line; its folder is made, its environment is kept.
+def entry_of(ctx: Context, params: LaunchParams, bundle: str) -> Entry:
+    """A launch as it will stand in line; its environment is kept, its folder is made when its turn comes.
 
     Raises:
         UsageError: it cannot be launched so.
@@ -158,7 +158,7 @@ def entry_of(ctx: Context, params: LaunchParams) -> Entry:
 
     spec, new = launch.check(ctx, params)
     sources = launch.sources_of(ctx, params, spec)
-    spec = launch.prepared(ctx, params, spec, ctx.backend(new.backend or ""))
+    spec = launch.prepared(ctx, params, spec, ctx.backend(new.backend or ""), bundle)
     wish = wish_of(ctx, params)
     spec = turns.woken(ctx, spec, always=bool(wish.retries))
     text, parcel = parcels.pack(ctx.settings.home, spec, launch_environment())

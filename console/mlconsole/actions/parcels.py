@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def pack(home: Path, spec: JobSpec, base: Mapping[str, str]) -> tuple[str, str]:
         ActionFailed: there are secrets, and no memory to keep them in.
     """
     text, secret = document_of(spec)
-    base_public, secret["base"] = _split(base)
+    base_public, secret["base"] = _split_base(tuple(base.items()))
     if any(secret.values()):
         keep_secrets(home, spec.run_id, secret)
         document = json.loads(text)
@@ -56,6 +57,12 @@ def _split(values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     shown = redact_mapping(dict(values))
     public = {name: value for name, value in values.items() if shown[name] == value}
     return public, {name: value for name, value in values.items() if name not in public}
+
+
+@lru_cache(maxsize=1)
+def _split_base(items: tuple[tuple[str, str], ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """The launching process's environment in two; that of all runs of a sweep is the same one."""
+    return _split(dict(items))
 
 
 def _keep_base(home: Path, base: Mapping[str, str]) -> str:

@@ -10,10 +10,12 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.names import new_run_id
 from mlconsole.actions.sync import observe_live, refresh
 from mlconsole.catalog.queue import insert_sweep
+from mlconsole.catalog.sqlite_errors import Translated
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Listing
 from mlconsole.domain.sweeps import TAG, Sweep, command_at, grid_of, name_at, points_of
 from mlconsole.errors import NotFound, UsageError
+from mlconsole.recorder.bundle import write_bundle
 from mlconsole.records import record, replace
 
 
@@ -57,7 +59,9 @@ def _point(params: launch.LaunchParams, sweep: Sweep, point: dict[str, str]) -> 
 
 
 def _together(ctx: Context, sweep: Sweep, each: list[launch.LaunchParams]) -> None:
-    entries = [line.entry_of(ctx, one) for one in each]
+    with Translated(ctx.settings.database):
+        bundle = write_bundle(str(ctx.settings.home / "lib"))
+    entries = [line.entry_of(ctx, one, bundle) for one in each]
 
     def put(db: Connection) -> None:
         number = insert_sweep(db, sweep)

@@ -92,7 +92,7 @@ def decide(ctx: Context, db: Connection, snapshot: GpuSnapshot | None, *, with_r
     """Whose turn it is on this machine."""
     host, now = ctx.settings.host, ctx.clock()
     room = room_of(ctx, db, snapshot)
-    waiting = queue.waiting(db, host, now)
+    waiting = queue.waiting(db, host, now, with_words=with_reasons)
     used = queue.used(db, host, now) if len({one.user for one in waiting}) > 1 else {}
     return next_turn(waiting, room, used, ctx.settings.user, with_reasons=with_reasons)
 
@@ -230,7 +230,8 @@ def _carry_out(ctx: Context, number: int) -> None:
         spec = parcels.unpack(ctx.settings.home, job.spec, job.parcel or "")
         leased = (job.claim or {}).get("leased", {})
         env = {**spec.env, **leased, "MLCONSOLE_ATTEMPT": str(job.attempt)}
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        for folder in (directory, spec.env.get("MLCONSOLE_CHECKPOINTS", directory)):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
         try:
             handle = backend.submit(replace(spec, env=env, directory=directory, attempt=job.attempt), known.token)
         except BackendUnreachable:

@@ -33,6 +33,11 @@ FROM job
 JOIN run ON run.n = job.run
 WHERE job.host = :host AND job.waits = 1 AND job.claim IS NULL
 """
+SELECT_WAITING_IN_SHORT = """
+SELECT run, '', '', user, priority, place, cpus, gpus, held_by, not_before_us, ''
+FROM job
+WHERE host = :host AND waits = 1 AND claim IS NULL
+"""
 SELECT_BLOCKED = """
 SELECT job_after.run, job_after.needs, needed.name, needed.state, needed.outcome
 FROM job
@@ -171,19 +176,19 @@ def job_row(db: sqlite3.Connection, run: int) -> JobRow | None:
     return _job(row) if row else None
 
 
-def waiting(db: sqlite3.Connection, host: str, now: datetime) -> list[Waiting]:
-    """All that wait for their turn on a host, in no order."""
-    at = {"host": storable(host)}
+def waiting(db: sqlite3.Connection, host: str, now: datetime, *, with_words: bool = True) -> list[Waiting]:
+    """All that wait for their turn on a host, in no order; without ids, names and reasons where nobody reads them."""
+    at, now_us = {"host": storable(host)}, to_us(now)
     blocked = {row[0]: _needs(row) for row in db.execute(SELECT_BLOCKED, at)}
-    return [_waiting(row, blocked, to_us(now)) for row in db.execute(SELECT_WAITING, at)]
+    rows = db.execute(SELECT_WAITING if with_words else SELECT_WAITING_IN_SHORT, at)
+    return [_waiting(row, blocked, now_us) for row in rows]
 
 
 def _waiting(row: Row, blocked: Mapping[int, str], now_us: int) -> Waiting:
-    run, id_, name, user, priority, place, cpus, gpus, held_by, not_before, reason = row
-    why = blocked.get(run, "")
-    if not why and not_before > now_us:
-        why = f"waits {(not_before - now_us) // 1_000_000 + 1} s: {reason}"
-    return Waiting(run, id_, name, user, priority, place, cpus, gpus, held_by, why)
+    why = blocked.get(row[0], "")
+    if not why and row[9] > now_us:
+        why = f"waits {(row[9] - now_us) // 1_000_000 + 1} s: {row[10]}"
+    return Waiting._make((*row[:9], why))
 
 
 def _needs(row: Row) -> str:
