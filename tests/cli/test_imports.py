@@ -81,3 +81,16 @@ def test_a_list_of_runs_loads_few_modules_and_none_that_is_dear(lab: Program) ->
     assert packages & DEAR == set()
     assert len(packages) <= MOST_PACKAGES
     assert len(ours) <= MOST_OF_OURS
+
+
+OPENED = "import json, sys, mlconsole.tui.console; json.dump(sorted(sys.modules), sys.stdout)"
+MOST_OF_THE_CONSOLES_OWN = 100
+"""88 as this is written; each is a tenth of a millisecond at the least, before the first key is answered."""
+
+
+def test_a_console_that_opens_loads_few_modules_and_nothing_of_gpus_or_money() -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", OPENED], capture_output=True, text=True, timeout=60, check=True)
+    ours = [module for module in json.loads(done.stdout) if module.startswith("mlconsole.")]
+
+    assert [m for m in ours if m.rpartition(".")[2] in ("gpu", "gpu_rows", "costs", "ledger", "prices")] == []
+    assert len(ours) <= MOST_OF_THE_CONSOLES_OWN

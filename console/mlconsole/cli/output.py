@@ -72,7 +72,7 @@ class Output:
     def plan_as_talk(self, plan: Plan) -> None:
         """A plan on stderr, for a person who has to decide."""
         if not self.json:
-            from mlconsole.render.action_tables import plan_lines  # 3 ms, for text
+            from mlconsole.render.plan_lines import plan_lines  # 1 ms, for text
 
             for line in plan_lines(plan):
                 sys.stderr.write(line + "\n")

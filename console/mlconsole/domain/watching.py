@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.domain.uptime import Uptime
+from mlconsole.records import record
 
 LAPSES_AFTER_S = 10.0
 BEAT_EVERY_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Watcher:
     """One process that watches, or wants to. ``how`` is ``watch`` or ``console``; a process is known by all of it."""
 
@@ -24,7 +24,7 @@ class Watcher:
     pid_ns: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Beat:
     """The last sign of life of a holder.
 
@@ -41,7 +41,7 @@ class Beat:
     awake_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lease:
     """The watcher's lease as it stands.
 

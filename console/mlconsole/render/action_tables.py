@@ -8,10 +8,10 @@ from datetime import datetime
 from mlconsole.domain.audit import AuditRow
 from mlconsole.domain.findings import Finding
 from mlconsole.domain.jobs import BackendStatus
-from mlconsole.domain.plans import Effect, Plan
+from mlconsole.domain.plans import Plan
 from mlconsole.domain.results import Done
 from mlconsole.domain.times import iso
-from mlconsole.render import numbers
+from mlconsole.render.plan_lines import plan_lines
 from mlconsole.render.sanitise import clean
 from mlconsole.render.tables import table
 
@@ -37,21 +37,6 @@ def listing(items: Sequence[object], now: datetime) -> list[str] | None:
     if isinstance(first, Finding):
         return [line for row in items if isinstance(row, Finding) for line in _finding(row)]
     return None
-
-
-def plan_lines(plan: Plan) -> list[str]:
-    """A plan as a person reads it."""
-    out = [f"Plan: {plan.action} ({plan.effect.value})"]
-    out += [
-        f"  {i}. {clean(step.text, 1000)}" + (f"  [{clean(step.touches, 300)}]" if step.touches else "")
-        for i, step in enumerate(plan.steps, 1)
-    ]
-    if plan.cost_microusd is not None:
-        out.append(f"  cost: {numbers.money(plan.cost_microusd)}")
-    out += [f"  cannot be undone: {clean(text, 1000)}" for text in plan.irreversible]
-    if plan.effect is not Effect.DESTROY:
-        out.append("  nothing here is lost")
-    return out + ([f"  as a command: {clean(plan.command, 2000)}"] if plan.command else [])
 
 
 def _audit(row: AuditRow) -> tuple[str, ...]:

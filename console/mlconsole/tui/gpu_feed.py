@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 from textual.message_pump import MessagePump
 
 from mlconsole.actions.context import Context
-from mlconsole.actions.gpu import watch
-from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 from mlconsole.tui.work import words_of
+
+if TYPE_CHECKING:
+    from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 
 INTERVAL_S = 1.0
 KEPT = 120
@@ -56,6 +58,8 @@ class GpuFeed:
         self._ctx.cancelled.set()
 
     def _look(self) -> None:
+        from mlconsole.actions.gpu import watch  # 40 ms, once a screen shows GPUs
+
         try:
             for report in watch(self._ctx, INTERVAL_S):
                 self.report = report

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 
 from mlconsole.actions.base import Action, option_of
 from mlconsole.domain.plans import Effect, Plan
-from mlconsole.render.action_tables import plan_lines
+from mlconsole.render.plan_lines import plan_lines
 from mlconsole.render.sanitise import clean
 from mlconsole.tui.widgets.field import Field
 from mlconsole.tui.widgets.line import Line, Span
