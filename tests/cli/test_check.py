@@ -170,3 +170,16 @@ def test_numbers_among_texts_are_told_where_nothing_is_expected(cli: Program, da
 
     notes = {one["column"]: one for one in done.document["findings"] if one["check"] == "mixed types"}
     assert done.code == 0 and {name: one["count"] for name, one in notes.items()} == {"age": 30, "plan": 30}
+
+
+def test_a_line_with_too_many_fields_another_separator_and_an_open_quote_are_told(cli: Program, data: Path) -> None:
+    write(cli.cwd / "long.csv", [*["1,2"] * 2000, "4,5,6", "7,8"])
+    long = cli("dataset", "check", "long.csv")
+    write(cli.cwd / "other.csv", ["1;2"], head="a;b")
+    other = cli("dataset", "check", "other.csv", "--json").document
+
+    assert long.code == 1 and 'long.csv", line 2002 as csv: it has more fields' in long.err
+    assert [one["check"] for one in other["findings"] if one["level"] == "note"] == ["separator"]
+    write(cli.cwd / "open.csv", [*["1,2", "3,4"] * 1000, '5,"six', "7,8"])
+    torn = cli("dataset", "check", "open.csv", "--json").document
+    assert [one["check"] for one in torn["findings"] if one["level"] == "note"] == ["quotes"]

@@ -13,6 +13,7 @@ from mlconsole.domain.expectations import ColumnExpectation, Expectations
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.grid import Cut, Grid
 from mlconsole.drift.profile import ColumnTally, Tally
+from mlconsole.drift.reading import has_open_quote
 from mlconsole.drift.table import Table
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5
 FAILURE, NOTE, OK = "failure", "note", "ok"
+SEPARATORS = (";", "\t", "|")
 LEVELS = (FAILURE, NOTE, OK)
 MIXED = (0.05, 0.95)
 """From and up to this share of numbers among texts a column is said to be mixed, where nothing is expected of it."""
@@ -99,6 +101,10 @@ def _files(files: Sequence[TableFile], expected: Expectations, age_s: float) -> 
     if expected.max_age_s is not None:
         fits = age_s <= expected.max_age_s
         yield _finding("freshness", fits, f"at most {_time(expected.max_age_s)} old", f"{_time(age_s)} old")
+    torn = [file.path for file in files if has_open_quote(file)]
+    if torn:
+        told = f"a quote is not closed, so that rows behind it may be lost: {_named(torn)}"
+        yield CheckFinding("quotes", NOTE, told, "", len(torn))
     if not expected.duplicate_files and len(files) > 1:
         twins = duplicates(files)
         told = "; ".join(" = ".join(group) for group in twins[:MOST_NAMED])
@@ -126,6 +132,11 @@ def _rows(rows: int, expected: Expectations) -> Iterator[CheckFinding]:
 
 
 def _notes(table: Table) -> Iterator[CheckFinding]:
+    only = next(iter(table.kinds))
+    other = next((mark for mark in SEPARATORS if mark in only), "")
+    if len(table.kinds) == 1 and other:
+        told = f'the only column is "{only[:60]}": its fields may be separated by "{other}" and not by commas'
+        yield CheckFinding("separator", NOTE, told, "", 1)
     if len(table.files) > 1:
         shown = "; ".join(table.notes[:MOST_NAMED])
         yield _finding(

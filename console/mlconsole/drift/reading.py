@@ -82,10 +82,39 @@ def _clear(file: TableFile) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, EOFError, ValueError) as error:
-        raise ActionFailed(f'Cannot read "{file.path}" as {file.format}: {_first_line(error)}.') from error
+        line = _long_line(file) if "more fields" in str(error) else 0
+        where, why = (f", line {line}", "it has more fields than the header") if line else ("", _first_line(error))
+        raise ActionFailed(f'Cannot read "{file.path}"{where} as {file.format}: {why}.') from error
     except OSError as error:
         why = error.strerror or _first_line(error)
         raise ActionFailed(f'Cannot read "{file.path}": {why}.') from error
+
+
+def _long_line(file: TableFile) -> int:
+    """The number of the first line that has more fields than the header, 0 where that cannot be told."""
+    import csv
+    import io
+
+    if file.packed == "zstd":
+        return 0
+    with _opened(file) as packed, io.TextIOWrapper(packed, "utf-8", "replace", newline="") as text:
+        rows = csv.reader(text, delimiter="\t" if file.format == "tsv" else ",")
+        try:
+            width = len(next(rows, ()))
+            return next((rows.line_num for row in rows if len(row) > width), 0)
+        except csv.Error:
+            return 0
+
+
+def has_open_quote(file: TableFile) -> bool:
+    """True when a quote of a CSV file is opened and not closed: the rows behind it are one value, or are left out."""
+    if file.format not in ("csv", "tsv") or file.packed == "zstd":
+        return False
+    count = 0
+    with _clear(file), _opened(file) as packed:
+        while block := packed.read(1 << 20):
+            count += block.count(b'"')
+    return count % 2 == 1
 
 
 def _first_line(error: BaseException) -> str:

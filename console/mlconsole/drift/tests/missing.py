@@ -20,6 +20,9 @@ def measure(stack: Stack) -> Measured:
     import numpy as np
 
     n, lost = stack.reference.rows, stack.reference.missing
+    if not lost and not stack.missing.any():
+        # The usual case, and a quarter of the time of a comparison.
+        return Measured(np.zeros(len(stack.rows)), np.ones(len(stack.rows)))
     effect = np.abs(stack.missing / np.maximum(1, stack.rows) - lost / max(1, n))
     there = np.array([lost, n - lost], dtype=np.float64)
     statistic, freedom = two_by_k(there, np.stack([stack.missing, stack.rows - stack.missing], axis=1).astype(float))
