@@ -95,6 +95,14 @@ def settings(name: str, engine: Engine, folder: Path) -> list[str]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     words = "real engines to bring up on this machine, as root: " + ",".join(NAMES)
     parser.addoption("--engines", default=os.environ.get("MLCONSOLE_ENGINES", ""), help=words)
+    parser.addoption("--engines-only", action="store_true", help="run only what runs on these engines")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--engines-only"):
+        names = config.getoption("--engines").split(",")
+        config.hook.pytest_deselected(items=[each for each in items if engine_of(each) not in names])
+        items[:] = [each for each in items if engine_of(each) in names]
 
 
 def pytest_configure(config: pytest.Config) -> None:
