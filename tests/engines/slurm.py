@@ -136,11 +136,11 @@ class Slurm:
             deadline = time.monotonic() + 8
             while run("squeue", "-h", check=False).strip() and time.monotonic() < deadline:
                 time.sleep(0.1)
-        steps = self._steps()
+        steps = self.steps()
         self.daemons.stop()
         end_below(steps)
 
-    def _steps(self) -> list[int]:
+    def steps(self) -> list[int]:
         """Step daemons of ours that are left: each holds a file of this folder open."""
         found = []
         for entry in Path("/proc").iterdir():

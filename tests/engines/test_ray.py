@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engines.daemons import below
+from engines.looking import ended, glance
 from engines.ray import Ray
 from jobkit import Jobs, jobs_of, until
 from mlconsole.plugin_api import Outcome, Resources, State, UsageError
@@ -54,13 +55,13 @@ def test_the_cluster_tells_its_version_and_nodes(jobs: Jobs) -> None:
 
 def test_gpus_are_counted_and_handed_over(jobs: Jobs) -> None:
     handle = jobs.python("import os; print(os.environ['CUDA_VISIBLE_DEVICES'])", resources=Resources(gpus=2))
-    assert jobs.ended(handle, 60).outcome is Outcome.SUCCEEDED
+    assert ended(jobs, handle, 60).outcome is Outcome.SUCCEEDED
     assert len(jobs.output(handle).strip().split(b",")) == 2
 
 
 def test_a_job_that_no_node_can_run_waits_and_says_so(jobs: Jobs) -> None:
     handle = jobs.python("pass", options={"resources": '{"tpu": 1}'})
-    seen = until(lambda: seen if (seen := jobs.look(handle)).reason else None, 60)
+    seen = until(lambda: seen if (seen := glance(jobs, handle)).reason else None, 60)
     assert (seen.state, "waits in Ray" in seen.reason) == (State.QUEUED, True)
     assert handle in jobs.backend.reconcile()
     assert jobs.backend.cancel(handle, 1.0).outcome is Outcome.CANCELLED
@@ -79,7 +80,7 @@ def test_the_death_of_rays_own_supervisor_is_no_success_and_leaves_nothing_behin
     start = started(jobs)
     shell = int(Path(f"/proc/{start['shim']['pid']}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(shell, signal.SIGKILL)  # The actor that started the entry point: our supervisor's parent.
-    seen = jobs.ended(handle, 60)
+    seen = ended(jobs, handle, 60)
     assert seen.outcome in (Outcome.UNKNOWN, Outcome.CANCELLED), seen
     until(lambda: not is_there(start["child"]), 20)
 
@@ -96,14 +97,14 @@ def test_a_head_that_is_restarted_ends_nothing_that_runs_and_starts_nothing_twic
             os.kill(pid, signal.SIGKILL)
 
     def is_told() -> bool:
-        seen = jobs.look(handle)  # No answer, or what its own processes and records say: never more than that.
+        seen = glance(jobs, handle)  # No answer, or what its own processes and records say: never more than that.
         assert seen.state is not State.ENDED or not is_there(start["child"]), seen
         return not seen.reachable or seen.state is State.ENDED
 
     until(is_told, 60)
     cluster.stop()
     cluster.start()
-    seen = until(lambda: seen if (seen := jobs.look(handle)).state is State.ENDED else None, 60)
+    seen = until(lambda: seen if (seen := glance(jobs, handle)).state is State.ENDED else None, 60)
     assert (seen.outcome, is_there(start["child"])) == (Outcome.UNKNOWN, False), seen
     assert starts.read_text() == "s"
 

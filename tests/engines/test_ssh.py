@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engines.fleet import Fleet
+from engines.looking import ended, glance
 from jobkit import PYTHON, Jobs, jobs_of, until
 from mlconsole.plugin_api import MlconsoleError, Outcome, State, UsageError
 from mlconsole_ssh import SshBackend
@@ -47,11 +48,11 @@ def test_a_cut_link_is_unreachable_and_never_dead(jobs: Jobs, fleet: Fleet) -> N
     jobs.said(handle, b"up")
 
     fleet.cut("h2")
-    seen = until(lambda: None if (seen := jobs.look(handle)).reachable else seen, 30)
+    seen = until(lambda: None if (seen := glance(jobs, handle)).reachable else seen, 30)
     assert seen.state is not State.ENDED and "h2" in seen.reason
 
     fleet.mend("h2")
-    seen = until(lambda: seen if (seen := jobs.look(handle)).reachable else None, 60)
+    seen = until(lambda: seen if (seen := glance(jobs, handle)).reachable else None, 60)
     assert seen.state is State.RUNNING
 
 
@@ -59,26 +60,26 @@ def test_a_host_that_is_away_does_not_hold_up_the_others(jobs: Jobs, fleet: Flee
     away = jobs.python(SLEEP, options={"host": "h2"})
     here = jobs.python("pass", options={"host": "h1"})
     fleet.cut("h2")
-    until(lambda: not jobs.look(away).reachable, 30)
+    until(lambda: not glance(jobs, away).reachable, 30)
     began = time.process_time()
     seen = jobs.backend.observe([away, here])
     assert [each.reachable for each in seen] == [False, True]
     assert time.process_time() - began < 1.0
     fleet.mend("h2")
-    until(lambda: jobs.look(away).reachable, 60)
+    until(lambda: glance(jobs, away).reachable, 60)
 
 
 def test_a_job_survives_the_death_of_its_sshd(jobs: Jobs, fleet: Fleet) -> None:
     handle = jobs.python("import time; time.sleep(2); print('done')", options={"host": "h2"})
     fleet.daemons.kill("h2")
     until(lambda: fleet.serve("h2") or True)
-    assert jobs.ended(handle, 60).outcome is Outcome.SUCCEEDED
+    assert ended(jobs, handle, 60).outcome is Outcome.SUCCEEDED
 
 
 def test_another_boot_id_is_the_evidence_that_a_job_was_lost_with_its_machine(jobs: Jobs, fleet: Fleet) -> None:
     handle = jobs.python("import time; time.sleep(20)", options={"host": "h2"})
     fleet.reboot("h2")
-    seen = jobs.ended(handle)
+    seen = ended(jobs, handle)
     assert (seen.outcome, "boot id was" in seen.evidence) == (Outcome.NODE_LOST, True)
 
 

@@ -130,7 +130,7 @@ class Jobs:
 
         return until(answered)
 
-    def ended(self, handle: Handle, within_s: float = 20.0) -> Observation:
+    def ended(self, handle: Handle, within_s: float = 60.0) -> Observation:
         """How a job ended."""
         return until(lambda: seen if (seen := self.look(handle)).state is State.ENDED else None, within_s)
 

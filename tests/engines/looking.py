@@ -1,0 +1,17 @@
+"""Looks at jobs whose engine may be away: what is unreachable is an answer, not a reason to ask again."""
+
+from __future__ import annotations
+
+from jobkit import Jobs, until
+from mlconsole.plugin_api import Handle, Observation, State
+
+
+def glance(jobs: Jobs, handle: Handle) -> Observation:
+    """What one look shows, whatever it shows."""
+    (seen,) = jobs.backend.observe([handle])
+    return seen
+
+
+def ended(jobs: Jobs, handle: Handle, within_s: float = 60.0) -> Observation:
+    """How a job ended, however long its engine is away."""
+    return until(lambda: seen if (seen := glance(jobs, handle)).state is State.ENDED else None, within_s)
