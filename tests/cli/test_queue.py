@@ -186,6 +186,17 @@ def test_a_run_that_fails_more_often_than_that_has_failed(cli: Program, tmp_path
     assert (tmp_path / "tries").read_text() == "x\n" * 2
 
 
+def test_a_run_that_writes_nothing_for_long_is_said_to_be_silent(cli: Program, tmp_path: Path) -> None:
+    run = blocker(cli, tmp_path / "gate")
+    assert "silent" not in cli("job", "list").out
+
+    for path in (cli.home / "runs" / run).rglob("*"):
+        os.utime(path, (1e9, 1e9))
+
+    assert "silent for" in cli("job", "list").out
+    assert cli.json("job", "list")["items"][0]["silent_s"] > 1e8
+
+
 def test_a_stopped_run_is_not_tried_again(cli: Program) -> None:
     cli("launch", "-n", "long", "--retry", "5", "--", "sleep", "60")
 

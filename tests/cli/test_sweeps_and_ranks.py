@@ -53,6 +53,14 @@ def test_a_grid_is_a_run_for_each_point_and_one_row_that_unfolds(cli: Program) -
     assert "6 succeeded" in program("sweep", "show", "s").out
 
 
+def test_the_plan_of_a_sweep_says_how_many_runs_and_the_command_again(cli: Program) -> None:
+    plan = cli.json("launch", "--grid", "lr=1,2", "--nproc", "2", "--snapshot", "--dry-run", "--", "train", "{lr}")
+
+    assert plan["steps"][0]["text"].startswith("2 runs")
+    assert plan["command"] == "mlconsole launch --grid lr=1,2 --nproc 2 --snapshot -- train '{lr}'"
+    assert not cli.home.exists()
+
+
 @pytest.mark.parametrize("wrong", ["lr", "lr=", "=1", "lr=1,,2", "a b=1"])
 def test_a_wrong_grid_is_refused_and_nothing_is_launched(cli: Program, wrong: str) -> None:
     done = cli("launch", "--grid", wrong, "--", "true")

@@ -34,10 +34,8 @@ from mlconsole.recorder.redact import redact_argv, redact_mapping
 from mlconsole.records import record, replace
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from mlconsole.actions.launch_data import Configuration, Given
+    from mlconsole.actions.snapshots import Copy
 
     Sources = Sequence[Given | Configuration]
 
@@ -201,7 +199,7 @@ def _warning(params: LaunchParams) -> LimitWarning | None:
 def plan(ctx: Context, params: LaunchParams) -> Plan:
     """The steps of a launch."""
     grid = grid_of(params.grid)
-    points = points_of(grid)
+    points, asked = points_of(grid), params.command
     if grid:
         params = replace(params, command=command_at(params.command, points[0]))
     spec, new = check(ctx, params)
@@ -226,7 +224,10 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
         steps = (Step(f"{len(points)} runs, one for each point of {' '.join(params.grid)}; the first:"), *steps)
     gpus = f"--gpus {params.gpus} " if params.gpus else ""
     data = "".join(f"--data {shlex.quote(word)} " for word in params.data)
-    return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}{data}-- {shown}")
+    more = "".join(f"--grid {shlex.quote(text)} " for text in params.grid)
+    more += (f"--nproc {params.nproc} " if params.nproc is not None else "") + "--snapshot " * params.snapshot
+    shown = shlex.join(redact_argv(list(asked)))
+    return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}{data}{more}-- {shown}")
 
 
 def launch(ctx: Context, params: LaunchParams) -> Run | Sweep:
@@ -285,10 +286,13 @@ def is_here(backend: Backend) -> bool:
     return isinstance(backend, RunsHere) and backend.runs_here()
 
 
-def prepared(ctx: Context, params: LaunchParams, spec: JobSpec, backend: Backend, bundle: str) -> JobSpec:
+def prepared(
+    ctx: Context, params: LaunchParams, spec: JobSpec, backend: Backend, bundle: str, copy: Copy | None = None
+) -> JobSpec:
     """The spec with what lies in files: the recorder, the starter of its ranks, and the copy of its code.
 
     The recorder reaches the program through a folder that holds it alone, ``bundle``; our own packages never leak in.
+    ``copy`` is that of the code where one was taken already, for all runs of a sweep.
 
     Raises:
         UsageError: the backend cannot do what was asked for.
@@ -303,9 +307,9 @@ def prepared(ctx: Context, params: LaunchParams, spec: JobSpec, backend: Backend
         starter = os.path.join(bundle, "mlconsole", "recorder", "launcher.py")
         spec = replace(spec, argv=(python(), "-I", "-S", starter, str(params.nproc), *spec.argv))
     if params.snapshot:
-        from mlconsole.actions.snapshots import from_snapshot  # 12 ms, where one is asked for
+        from mlconsole.actions.snapshots import take  # 12 ms, where one is asked for
 
-        spec = from_snapshot(ctx, spec)
+        spec = (copy or take(ctx, spec.cwd)).under(spec)
     return spec
 
 

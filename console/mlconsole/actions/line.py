@@ -21,6 +21,7 @@ from mlconsole.errors import NoRoom, UsageError
 
 if TYPE_CHECKING:
     from mlconsole.actions.launch import LaunchParams, Sources
+    from mlconsole.actions.snapshots import Copy
 
 RETRIED = (Outcome.FAILED, Outcome.OOM, Outcome.TIMED_OUT, Outcome.NODE_LOST, Outcome.UNKNOWN, Outcome.NEVER_STARTED)
 Intend = Callable[[Connection, NewRun], int]
@@ -148,7 +149,7 @@ class Entry:
     sources: Sources
 
 
-def entry_of(ctx: Context, params: LaunchParams, bundle: str) -> Entry:
+def entry_of(ctx: Context, params: LaunchParams, bundle: str, copy: Copy | None) -> Entry:
     """A launch as it will stand in line; its environment is kept, its folder is made when its turn comes.
 
     Raises:
@@ -158,7 +159,7 @@ def entry_of(ctx: Context, params: LaunchParams, bundle: str) -> Entry:
 
     spec, new = launch.check(ctx, params)
     sources = launch.sources_of(ctx, params, spec)
-    spec = launch.prepared(ctx, params, spec, ctx.backend(new.backend or ""), bundle)
+    spec = launch.prepared(ctx, params, spec, ctx.backend(new.backend or ""), bundle, copy)
     wish = wish_of(ctx, params)
     spec = turns.woken(ctx, spec, always=bool(wish.retries))
     text, parcel = parcels.pack(ctx.settings.home, spec, launch_environment())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 from mlconsole import backends
 from mlconsole.actions import turns
 from mlconsole.actions.base import Action, NoParams, param
@@ -56,6 +59,7 @@ def job_lines(ctx: Context, snapshot: GpuSnapshot | None = None) -> list[JobLine
     runs = ctx.catalog.runs.load(ctx.catalog.runs.live(), metrics=())
     places = ctx.catalog.queue.places([run.number for run in runs])
     found = [_line(run, turn_of.get(run.number), why.get(run.number, ""), places) for run in runs if run.backend]
+    found = [replace(line, silent_s=_silent_s(ctx, line)) if line.state == "running" else line for line in found]
     return sorted(found, key=lambda each: (each.turn is not None, each.turn or 0))
 
 
@@ -77,6 +81,20 @@ def _line(run: Run, turn: int | None, why: str, places: dict[int, tuple[int, int
         why=(why or "its turn has come") if turn is not None else run.why,
         sweep=run.tags.get(TAG, ""),
     )
+
+
+def _silent_s(ctx: Context, line: JobLine) -> float | None:
+    """How long ago anything of a run was last written here; None where nothing of it is here, as on another host."""
+    home = ctx.settings.runs / line.id
+    folders = (ctx.catalog.attempt_directory(line.id, line.attempt) / "job", home / "log", home / "checkpoints")
+    newest = 0.0
+    for folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                newest = max([newest, *(entry.stat(follow_symlinks=False).st_mtime for entry in entries)])
+        except OSError:
+            continue
+    return max(0.0, ctx.clock().timestamp() - newest) if newest else None
 
 
 def folded(lines: list[JobLine]) -> list[JobLine]:

@@ -10,11 +10,26 @@ from mlconsole.content import kept
 from mlconsole.content.hashing import Hasher
 from mlconsole.domain.jobs import CodeCopy, JobSpec
 from mlconsole.recorder import git
-from mlconsole.records import replace
+from mlconsole.records import record, replace
 
 
-def from_snapshot(ctx: Context, spec: JobSpec) -> JobSpec:
-    """The spec as it runs from the copy; two launches of the same content share one.
+@record
+class Copy:
+    """A copy of the code, and which folder it is of."""
+
+    root: str
+    code: CodeCopy
+
+    def under(self, spec: JobSpec) -> JobSpec:
+        """The spec as it runs from the copy."""
+        inside = os.path.relpath(os.path.realpath(spec.cwd), self.root)
+        moved = tuple(_moved(word, self.root, self.code.path) for word in spec.argv)
+        cwd = os.path.normpath(os.path.join(self.code.path, inside))
+        return replace(spec, cwd=cwd, code=self.code, argv=moved)
+
+
+def take(ctx: Context, folder: str) -> Copy:
+    """Copy the code of a folder; two copies of the same content are one.
 
     The copy is of what git has of the repository that the folder is in and of what it does not ignore there; outside
     one, of the folder without its caches. Nothing of it can be written.
@@ -22,15 +37,11 @@ def from_snapshot(ctx: Context, spec: JobSpec) -> JobSpec:
     Raises:
         ActionFailed: it cannot be read, changed meanwhile, or is too large to be kept.
     """
-    cwd = os.path.realpath(spec.cwd)
-    root, only = _repository(cwd)
+    root, only = _repository(os.path.realpath(folder))
     (ctx.settings.home / kept.FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
     digest, files, place = kept.keep(ctx.settings.home, root, Hasher(), only)
     size = sum(one.size_bytes for one in files)
-    copy = CodeCopy(place, digest.removeprefix("blake3:"), size)
-    moved = tuple(_moved(word, root, place) for word in spec.argv)
-    inside = os.path.relpath(cwd, root)
-    return replace(spec, cwd=os.path.normpath(os.path.join(place, inside)), code=copy, argv=moved)
+    return Copy(root, CodeCopy(place, digest.removeprefix("blake3:"), size))
 
 
 def _repository(cwd: str) -> tuple[str, frozenset[str] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from sqlite3 import Connection
 
 from mlconsole.actions import launch, line
@@ -61,7 +62,12 @@ def _point(params: launch.LaunchParams, sweep: Sweep, point: dict[str, str]) -> 
 def _together(ctx: Context, sweep: Sweep, each: list[launch.LaunchParams]) -> None:
     with Translated(ctx.settings.database):
         bundle = write_bundle(str(ctx.settings.home / "lib"))
-    entries = [line.entry_of(ctx, one, bundle) for one in each]
+    copy = None
+    if each[0].snapshot:
+        from mlconsole.actions.snapshots import take  # 12 ms, where one is asked for
+
+        copy = take(ctx, each[0].cwd or os.getcwd())
+    entries = [line.entry_of(ctx, one, bundle, copy) for one in each]
 
     def put(db: Connection) -> None:
         number = insert_sweep(db, sweep)

@@ -8,6 +8,8 @@ from datetime import datetime
 from mlconsole.domain.jobs import HostStatus
 
 __all__ = ["HostStatus", "JobLine"]
+#: A run that writes nothing for so long may hang; that is said, and nothing is done about it.
+STALL_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class JobLine:
         why: why it waits, or what is known of it.
         runs: how many runs the line stands for, by state; empty for one run.
         sweep: the sweep that the run is part of, empty for none.
+        silent_s: how long a running run has written nothing: no output, no metric, no checkpoint; None: not known.
     """
 
     id: str
@@ -38,3 +41,9 @@ class JobLine:
     why: str = ""
     runs: str = ""
     sweep: str = ""
+    silent_s: float | None = None
+
+    @property
+    def is_stalled(self) -> bool:
+        """True when it runs and has been silent for long: it may hang."""
+        return self.silent_s is not None and self.silent_s >= STALL_S

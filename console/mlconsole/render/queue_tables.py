@@ -83,8 +83,13 @@ def _job(line: JobLine, now: datetime) -> tuple[str, ...]:
         "-" if line.cpus is None else str(line.cpus),
         str(line.gpus),
         str(line.attempt),
-        line.why,
+        line.why or (silence(line) if line.is_stalled else ""),
     )
+
+
+def silence(line: JobLine) -> str:
+    """For how long a run has written nothing."""
+    return f"silent for {numbers.duration(line.silent_s)}: no output, no metric, no checkpoint"
 
 
 def _host(host: HostStatus) -> tuple[str, ...]:

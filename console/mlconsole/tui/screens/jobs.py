@@ -18,7 +18,7 @@ from mlconsole.domain.queue_rows import JobLine
 from mlconsole.domain.runs import Run
 from mlconsole.errors import MlconsoleError
 from mlconsole.render import numbers
-from mlconsole.render.queue_tables import share
+from mlconsole.render.queue_tables import share, silence
 from mlconsole.render.states import MARKS, mark_of
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
@@ -127,6 +127,7 @@ class JobsScreen(ListScreen):
         words += [f"priority {line.priority}"] if line.priority else []
         if run is not None and run.reach.value != "ok":
             words.append(f"seen {numbers.ago(run.seen_at, self.console.ctx.clock())}")
+        words += [silence(line)] if line.is_stalled else []
         why = "; ".join(word for word in words if word) or (f"on {line.host}" if line.turn is None else "")
         wish = "" if line.turn is None else f"wants {', '.join(wants) or 'no slot'}"
         return Row(
@@ -137,7 +138,7 @@ class JobsScreen(ListScreen):
                 (self._time(line), "value"),
                 (", ".join(holds) or wish, "value" if holds else "dim"),
                 (line.user, "dim"),
-                (why, "dim"),
+                (why, "warn" if line.is_stalled else "dim"),
             ),
             (("time", (self.console.ctx.clock() - line.since).total_seconds()),),
             under,
