@@ -139,5 +139,7 @@ def _rows(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
             ", ".join(sources.get(node.number, ())[:6]),
             f'<code class="dim">{escaped(node.key, 90)}</code>',
         )
-        out.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        classes = ("", "", "", "reason", "")
+        columns = zip(classes, cells, strict=True)
+        out.append("<tr>" + "".join(f'<td class="{name}">{cell}</td>' for name, cell in columns) + "</tr>")
     return out
