@@ -11,7 +11,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from mlconsole import actions
 from mlconsole.actions import environments, monitor
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
+from mlconsole.config import python
 from mlconsole.demo.trainings import SCRIPT, SERVED
 from mlconsole.domain.events import Event
 from mlconsole.domain.policies import FiringState
@@ -185,7 +185,7 @@ def rules(scene: Scene) -> str:
 @contextmanager
 def _watching(ctx: Context, scene: Scene) -> Iterator[None]:
     """A watcher for that time; where another one leads, it waits behind that one."""
-    words = [sys.executable, "-m", "mlconsole", "watch", "--catalog", str(ctx.settings.home)]
+    words = [python(), "-P", "-m", "mlconsole", "watch", "--catalog", str(ctx.settings.home)]
     with open(scene.folder / "watch.log", "ab") as log:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
