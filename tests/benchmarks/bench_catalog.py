@@ -46,7 +46,7 @@ QUERIES = (
     ("word in a name that none has", "zzzz"),
     ("word in a name", "churn sort:-val/acc"),
     ("sort by a minimum", "sort:min(val/loss)"),
-    ("sort by duration (no index)", "sort:-duration"),
+    ("sort by duration", "sort:-duration"),
 )
 
 

@@ -252,3 +252,12 @@ def test_an_index_carries_the_order(runs: Catalog, text: str, index: str, monkey
     )
     assert index in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_an_order_by_duration_reads_an_index_alone(runs: Catalog) -> None:
+    from mlconsole.catalog.listing import Listing
+
+    listing = Listing(runs.store, parse("sort:-duration"), NOW)
+    sql = listing.phases[0].page(listing._condition(0), listed=False, place="1", backward=False)
+    plan = [row[3] for row in runs.store.read("EXPLAIN QUERY PLAN " + sql, {**listing._values(None), "limit": 9})]
+    assert any("run USING COVERING INDEX run_started" in step for step in plan), plan

