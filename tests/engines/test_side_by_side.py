@@ -1,0 +1,41 @@
+"""The demo's training on every engine that is up, and on this machine: only the backend's name differs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobkit import until
+from mlconsole.demo import digits
+from program import Program
+
+TRAIN = (sys.executable, str(Path(digits.__file__)), "--epochs", "400")
+
+
+@pytest.mark.parametrize("backend", ["ssh", "slurm", "ray"])
+def test_the_same_training_is_live_stopped_and_torn_down(backend: str, cli: Program) -> None:
+    cli = replace(
+        cli, env={name: os.environ[name] for name in ("MLCONSOLE_CONFIG", "SLURM_CONF") if name in os.environ}
+    )
+    runs = [cli.json("launch", "-b", name, "--name", name, "--", *TRAIN)["id"] for name in ("local", backend)]
+
+    def points(run: str) -> int:
+        shown = cli.json("run", "show", run)
+        assert shown["state"] != "ended", shown
+        return max((int(each["count"]) for each in shown["metrics"].values()), default=0)
+
+    for run in runs:
+        first = until(lambda run=run: points(run), 60)  # type: ignore[misc]
+        assert until(lambda run=run, first=first: points(run) > first, 60)  # type: ignore[misc]
+    shown = [cli.json("run", "show", run) for run in runs]
+    assert [each["backend"] for each in shown] == ["local", backend]
+    assert shown[0]["params"] == shown[1]["params"]
+    assert set(shown[0]["metrics"]) == set(shown[1]["metrics"])
+    for run in runs:
+        assert cli("run", "stop", run, "--grace", "5s", "--yes").code == 0
+        assert cli.json("run", "show", run)["outcome"] == "cancelled"
+        assert cli("teardown", run, "--yes").code == 0
