@@ -12,24 +12,29 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tui"))
 
-from consolekit import BAD, fixed_catalog, opened, settled, stage
+from consolekit import RUNS, fixed_catalog, opened, settled, stage
 from robot import Robot
 
 from hostile import MANY_NEWLINES, STRINGS, raw_controls
-from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
+from mlconsole.tui.screens.compare import SECTIONS as COMPARED
 from ptyterm import PtyTerm
 
-BUNDLES = [list(STRINGS.items())[start : start + 16] for start in range(0, len(STRINGS), 16)]
 STORED = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in STRINGS.items()}
-SIZE = (100, 30)
+TEXTS = [*STORED.values(), MANY_NEWLINES]
+FIRST = RUNS - len(TEXTS) + 1
+TALL, SIZE, SMALL = (100, 60), (100, 30), (80, 24)
+LISTS = ("overview", "runs", "experiments", "gpus", "cost", "jobs", "audit", "lineage")
+SECTIONS = ("params", "environment", "code", "timeline", "lineage")
+"""Pages of a run that its texts reach, besides the charts, which are shown first."""
+FORMS = ("r", "m", "t", "x")
 
 
 def poison(home: Path, texts: list[str]) -> None:
-    """Put texts wherever a stranger can put one, each into a run of its own, from the failed run on."""
+    """Put texts wherever a stranger can put one, each into a run of its own, the last into the newest."""
     db = sqlite3.connect(home / "catalog.db")
     with db:
-        for number, text in enumerate(texts, BAD):
+        for number, text in enumerate(texts, RUNS - len(texts) + 1):
             _poison_run(db, number, text)
             values = {"t": text, "p": json.dumps({"run": text})}
             db.execute(
@@ -56,6 +61,7 @@ def _poison_run(db: sqlite3.Connection, number: int, text: str) -> None:
         "VALUES (?, ?, 1.0, 1.0, 1.0, 1, 1, 0, 0, 0)",
         (number, key),
     )
+    db.execute("UPDATE account SET name = :t, user = :t, experiment = :t WHERE run = :n", {"t": text, "n": number})
     db.execute(
         "INSERT OR REPLACE INTO detail (run, traceback, environment, code) VALUES (?, ?, ?, ?)",
         (number, text, json.dumps({text: text}), json.dumps({"branch": text})),
@@ -66,69 +72,80 @@ def is_clean(user: Robot) -> bool:
     return not any(raw_controls(line, allowed="") for line in user.lines)
 
 
-async def walk(app: Console, count: int, size: tuple[int, int] = SIZE) -> None:
-    """Visit every place, section and dialog, and look for what must never stand there."""
-    ids = [run.id for run in app.ctx.catalog.runs.load(range(BAD, BAD + count))]
-    lists = [Location(name) for name in ("overview", "runs", "experiments", "jobs", "audit")]
-    compared = [Location("compare", ",".join(ids), cursor=name) for name in ("table", "curves")]
-    sections = ("charts", "params", "environment", "code", "timeline")
-    pages = [Location("run", ids[0], cursor=name) for name in sections]
-    pages += [Location("run", run_id, cursor=name) for run_id in ids[1:] for name in ("params", "code")]
-    async with opened(app, size) as user:
-        for location in [*lists, *compared, *pages]:
-            app.go(location)
-            await settled(user)
-            assert is_clean(user), user.text
-        app.go(Location("runs"))
-        await settled(user)
-        for keys in (("question_mark",), ("ctrl+p",), ("l",), ("t",), ("m",), ("r",), ("x",)):
-            await user.presses(*keys)
-            await settled(user)
-            assert is_clean(user), user.text
-            await user.presses("escape")
+async def goes(user: Robot, location: Location) -> None:
+    """Visit a place and look for what must never stand there."""
+    user.app.go(location)
+    await looks(user)
+
+
+async def looks(user: Robot, *keys: str) -> None:
+    await user.presses(*keys)
+    await settled(user, times=1)
+    assert is_clean(user), user.text
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog that has every hostile text in a run of its own; nothing changes it."""
+    home = stage(tmp_path_factory.mktemp("hostile") / "lab").home
+    poison(home, TEXTS)
+    return home
+
+
+async def test_hostile_text_of_the_catalog_is_shown_in_escapes_on_every_page(poisoned: Path) -> None:
+    app = stage(poisoned).console()
+    ids = [run.id for run in app.ctx.catalog.runs.load(range(FIRST, RUNS + 1))]
+    async with opened(app, TALL) as user:
+        for name in LISTS:
+            await goes(user, Location(name))
+        await user.resizes(*SIZE)
+        for some in range(0, len(ids), 8):
+            await goes(user, Location("compare", ",".join(ids[some : some + 8])))
+            for _ in COMPARED[1:]:
+                await looks(user, "tab")
+        for run_id in ids:
+            await goes(user, Location("run", run_id))
+            for section in SECTIONS:
+                app.screen.action_section(section)
+                await user.pilot.pause()
+                assert is_clean(user), user.text
         assert app.is_running
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle[0][0])
-async def test_hostile_text_of_the_catalog_is_shown_in_escapes(tmp_path: Path, bundle: list[tuple[str, str]]) -> None:
-    found = stage(tmp_path / "lab", read_only=False)
-    poison(found.home, [STORED[name] for name, _ in bundle])
-    await walk(found.console(), len(bundle))
+async def test_hostile_text_of_the_catalog_is_shown_in_escapes_in_every_dialog(poisoned: Path) -> None:
+    app = stage(poisoned, read_only=False).console(Location("runs"))
+    async with opened(app, SMALL) as user:
+        for keys in (("question_mark",), ("ctrl+p",), ("l",)):
+            await looks(user, *keys)
+            await user.presses("escape")
+        for number in range(len(TEXTS)):
+            await looks(user, FORMS[number % len(FORMS)])
+            await user.presses("escape", "j")
+        assert app.is_running
 
 
-async def test_two_hundred_thousand_newlines_in_a_name_freeze_nothing(tmp_path: Path) -> None:
-    found = stage(tmp_path / "lab", read_only=False)
-    poison(found.home, [MANY_NEWLINES])
-    await walk(found.console(), 1, (80, 24))
-
-
-async def test_a_hostile_filter_is_echoed_in_escapes_and_its_error_too(tmp_path: Path) -> None:
-    app = stage(tmp_path / "lab").console()
-    async with opened(app, SIZE) as user:
+async def test_a_hostile_filter_its_error_a_notice_and_the_error_of_an_error_are_shown_in_escapes(
+    tmp_path: Path,
+) -> None:
+    app = stage(tmp_path / "lab").console(Location("runs"))
+    async with opened(app, SMALL) as user:
         for number, text in enumerate(STRINGS.values()):
             # The name of a view is refused by the same words: every third text tells.
             for line in (f"runs {text}", f"save {text}")[: 1 if number % 3 else 2]:
                 await user.presses("colon")
                 app.screen.query_one("#prompt")._set(line[:4000])
                 await user.presses("enter")
-                await user.pilot.pause()
-                assert all(not raw_controls(shown, allowed="") for shown in user.lines), text
+                assert is_clean(user), text
                 await user.presses("escape")
-                assert app.is_running
-                if app.trail.here.place != "runs":
-                    app.go(Location("runs"))
-
-
-async def test_a_notice_and_the_error_of_an_error_are_shown_in_escapes(tmp_path: Path) -> None:
-    app = stage(tmp_path / "lab").console()
-    async with opened(app, SIZE) as user:
-        for text in STRINGS.values():
             app.failed(RuntimeError(text))
             await user.pilot.pause()
             assert is_clean(user), text
             app.say(text)
             await user.pilot.pause()
             assert is_clean(user), text
+            if app.trail.here.place != "runs":
+                app.go(Location("runs"))
+        assert app.is_running
 
 
 def test_no_raw_control_reaches_the_terminal(tmp_path: Path) -> None:

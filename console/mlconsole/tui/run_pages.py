@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from mlconsole.domain.run_details import RunDetails
@@ -18,7 +18,7 @@ from mlconsole.tui.explorer import View
 from mlconsole.tui.widgets.line import Span
 
 Lines = list[list[Span]]
-MOST_LABEL = 44
+MOST_LABEL, MOST_LINES = 44, 2000
 LABEL = 12
 
 
@@ -127,8 +127,18 @@ def timeline(details: RunDetails, now: datetime) -> Lines:
         word = change.outcome.value if change.outcome else change.state.value
         out.append([(f"  {iso(change.at)}  ", "dim"), (f"{word:14}", "strong"), (change.evidence, "value")])
     if details.traceback:
-        out += [[], [("Traceback", "strong")], *[[(line, "value")] for line in details.traceback.splitlines()]]
+        out += [[], [("Traceback", "strong")], *_ends(details.traceback.splitlines())]
     return out + [[(f"damaged: {text}", "error")] for text in details.damage]
+
+
+def _ends(lines: Sequence[str]) -> Lines:
+    """The lines, of very many the first and the last ones: what failed stands at the end."""
+    if len(lines) <= MOST_LINES:
+        return [[(line, "value")] for line in lines]
+    head, tail = lines[: MOST_LINES // 4], lines[-MOST_LINES // 2 :]
+    left_out = len(lines) - len(head) - len(tail)
+    cut: list[Span] = [(f"... {left_out:,} lines are left out here", "dim")]
+    return [*([(line, "value")] for line in head), cut, *([(line, "value")] for line in tail)]
 
 
 def lineage(view: View | None, word: str) -> Lines:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from rich.text import Text
 from textual.widgets import Input
 
@@ -21,6 +23,7 @@ class Field(Input):
         return self.highlighter(text) if self.highlighter is not None else text
 
 
+@functools.lru_cache(1024)
 def _shown(char: str) -> str:
     if " " <= char <= "~":
         return char
