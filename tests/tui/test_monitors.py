@@ -58,13 +58,19 @@ async def test_monitors_stand_with_their_course_and_what_moved_most(watched: Sta
         await user.sees("[/]")
 
 
-async def test_a_monitor_shows_its_columns_by_effect_with_both_histograms(watched: Stage) -> None:
+async def test_a_monitor_shows_its_columns_by_effect_with_both_histograms(
+    watched: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     async with opened(watched.console(Location("monitors")), (160, 30)) as user:
         await user.presses("j", "j", "enter")
         await user.sees("Monitors › Monitor loud", "COLUMN", "BASELINE", "NOW", "rows 501 to 600")
         rows = [line for line in user.lines if "age" in line or "plan" in line]
         assert "drift" in rows[0] and "age" in rows[0] and "ok" in rows[1]
         assert sum(character in "▁▂▃▄▅▆▇█" for character in rows[0]) >= 12
+        await user.presses("P")
+        await user.sees("written to monitor.html")
+        assert "Monitor loud" in (tmp_path / "monitor.html").read_text(encoding="utf-8")
 
 
 async def test_a_monitor_that_is_not_there_or_has_no_window_says_so(watched: Stage) -> None:

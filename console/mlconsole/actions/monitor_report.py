@@ -46,4 +46,5 @@ REPORT = Action(
     Effect.READ,
     report,
     target=lambda p: p.name,
+    key="P",
 )

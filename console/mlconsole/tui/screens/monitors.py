@@ -45,7 +45,7 @@ class MonitorsScreen(ListScreen):
     """A line for each monitor."""
 
     offers: ClassVar[frozenset[str]] = frozenset({"monitor"})
-    shown_keys: ClassVar[tuple[str, ...]] = ("monitor check",)
+    shown_keys: ClassVar[tuple[str, ...]] = ("monitor check", "report monitor")
     columns: ClassVar[tuple[Column, ...]] = (
         Column("name", "MONITOR", width=14, least=10, most=40, priority=0),
         Column("state", "STATE", width=15, least=12, priority=1),
@@ -97,7 +97,7 @@ class MonitorScreen(ListScreen):
     """The columns of a monitor's newest window, what moved most first."""
 
     offers: ClassVar[frozenset[str]] = frozenset({"monitor"})
-    shown_keys: ClassVar[tuple[str, ...]] = ("monitor check",)
+    shown_keys: ClassVar[tuple[str, ...]] = ("monitor check", "report monitor")
     columns: ClassVar[tuple[Column, ...]] = (
         Column("column", "COLUMN", width=18, least=10, most=40, priority=0),
         Column("verdict", "VERDICT", width=14, least=12, priority=1),
