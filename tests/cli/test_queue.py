@@ -7,11 +7,19 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from gpukit import PRINT, devices, on_gpus, uuid
 
+from mlconsole.actions import turns
+from mlconsole.actions.context import Context, utc_now
+from mlconsole.actions.sync import refresh
+from mlconsole.catalog import queue
+from mlconsole.catalog.observations import apply_observation, set_handle
+from mlconsole.config import load
+from mlconsole.plugin_api import Handle, Observation, Outcome, State
 from program import Program, wait_until
 
 NOTE = ("sh", "-c", 'echo "$0" >> "$1"; sleep "$2"')
@@ -286,3 +294,35 @@ def test_whoever_starts_a_run_may_be_killed_at_any_step_and_it_starts_once(cli: 
     wait_until(lambda: set(states(cli).values()) == {"ended"}, "all to end")
     assert sorted(told(order)) == sorted(f"r{step}" for step in steps)
     assert {item["outcome"] for item in cli.json("run", "list")["items"]} == {"succeeded"}
+
+
+def test_a_run_that_waited_long_is_not_given_up_while_its_turn_is_being_taken(cli: Program) -> None:
+    run = str(cli.json("launch", "-n", "r", "--hold", "--retry", "1", "--", "true")["id"])
+    later = Context(load({"MLCONSOLE_HOME": str(cli.home)}), clock=lambda: utc_now() + timedelta(minutes=5))
+    number = later.catalog.runs.get(run).number
+    me = turns.this_process() | {"pid": os.getppid(), "ticks": ticks_of(os.getppid()), "leased": {}}
+    later.catalog.write(lambda db: queue.claim(db, number, me, later.clock()))
+
+    refresh(later)
+
+    assert later.catalog.runs.get(run).state is State.SUBMITTING
+    later.catalog.close()
+
+
+def test_a_late_look_at_an_earlier_attempt_changes_nothing(cli: Program) -> None:
+    cli("launch", "-n", "r", "--", "false")
+    cli.ended("r")
+    ctx = Context(load({"MLCONSOLE_HOME": str(cli.home)}))
+    run = ctx.catalog.runs.get("r")
+    seen = Observation(f"{run.id}.1", State.ENDED, Outcome.FAILED, exit_code=1)
+    ctx.catalog.write(lambda db: queue.begin_attempt(db, run.number, ctx.clock(), "again"))
+
+    assert not ctx.catalog.write(lambda db: apply_observation(db, run.number, seen, ctx.clock()))
+    ctx.catalog.write(lambda db: set_handle(db, run.number, Handle("local", f"{run.id}.1", {"directory": "/"})))
+    job = ctx.catalog.runs.job(run.number)
+    assert job is not None and (job.handle, job.state) == (None, State.QUEUED)
+    ctx.catalog.close()
+
+
+def ticks_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])

@@ -37,8 +37,9 @@ def observe(ctx: Context, jobs: list[Job]) -> bool:
 def _record(db: Connection, pairs: list[tuple[Job, Observation]], now: datetime) -> bool:
     changed = False
     for job, seen in pairs:
-        changed |= apply_observation(db, job.number, seen, now)
-        if seen.reachable and seen.state is State.ENDED and job.state is not State.ENDED:
+        is_news = apply_observation(db, job.number, seen, now)
+        changed |= is_news
+        if is_news and seen.reachable and seen.state is State.ENDED:
             from mlconsole.catalog.queue import retry  # 5 ms, where a run has ended
 
             retry(db, job.number, seen, now)
@@ -82,7 +83,13 @@ def handle_of(ctx: Context, job: Job) -> Handle | None:
 
 
 def _settle(ctx: Context, job: Job) -> Observation | None:
-    """A job that the backend is certain not to have: its launcher died between intent and submit."""
+    """A job that the backend is certain not to have: its launcher died between intent and submit.
+
+    One whose turn was taken is left to those who follow it up: whoever took it may be about to submit it.
+    """
+    taken = ctx.catalog.queue.job(job.number)
+    if taken is not None and taken.claim is not None:
+        return None
     run = ctx.catalog.runs.load([job.number])[0]
     if ctx.clock() - run.created_at < INTENT_SETTLES_AFTER or handle_of(ctx, job) is not None:
         return None

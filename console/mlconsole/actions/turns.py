@@ -23,7 +23,7 @@ from mlconsole.actions.uptime import uptime
 from mlconsole.catalog import queue
 from mlconsole.catalog.leases import leases_of_gpus
 from mlconsole.catalog.machines import machine_of
-from mlconsole.catalog.observations import apply_observation, set_handle
+from mlconsole.catalog.observations import apply_observation, is_of_this_attempt, set_handle
 from mlconsole.catalog.run_changes import NewRun
 from mlconsole.config import python
 from mlconsole.domain.gpu import GpuSnapshot
@@ -243,11 +243,15 @@ def _carry_out(ctx: Context, number: int) -> None:
 
 
 def _accepted(ctx: Context, number: int, handle: Handle) -> None:
-    def keep(db: Connection) -> None:
+    def keep(db: Connection) -> bool:
+        if not is_of_this_attempt(db, number, handle.token):
+            return False
         set_handle(db, number, handle)
         queue.set_job(db, number, claim=None)
+        return True
 
-    ctx.catalog.write(keep, durable=True)
+    if not ctx.catalog.write(keep, durable=True):
+        return
     run, known = ctx.catalog.runs.load([number])[0], ctx.catalog.runs.job(number)
     job = ctx.catalog.queue.job(number)
     if job is not None and not any(job.retries.values()):
@@ -261,7 +265,8 @@ def _accepted(ctx: Context, number: int, handle: Handle) -> None:
 
 def _refused(ctx: Context, number: int, token: str, attempt: int, error: MlconsoleError) -> None:
     """The backend has started nothing and never will under this token: again under another one, a few times."""
-    _end(ctx, number, token, Outcome.NEVER_STARTED, str(error))
+    if not _end(ctx, number, token, Outcome.NEVER_STARTED, str(error)):
+        return
     if error.exit_code == 2 or ctx.catalog.runs.load([number])[0].state is not State.ENDED:
         return
     tries = sum(each.outcome == Outcome.NEVER_STARTED.value for each in ctx.catalog.queue.attempts(number))
@@ -276,14 +281,16 @@ def _again(db: Connection, ctx: Context, number: int, why: str, later_us: int) -
     queue.begin_attempt(db, number, ctx.clock(), why, later_us)
 
 
-def _end(ctx: Context, number: int, token: str, outcome: Outcome, reason: str) -> None:
+def _end(ctx: Context, number: int, token: str, outcome: Outcome, reason: str) -> bool:
     seen = Observation(token, State.ENDED, outcome, reason=reason, evidence="no job under its token")
 
-    def end(db: Connection) -> None:
+    def end(db: Connection) -> bool:
+        if not is_of_this_attempt(db, number, token):
+            return False
         queue.set_job(db, number, claim=None)
-        apply_observation(db, number, seen, ctx.clock())
+        return apply_observation(db, number, seen, ctx.clock())
 
-    ctx.catalog.write(end, durable=True)
+    return ctx.catalog.write(end, durable=True)
 
 
 def _hold(ctx: Context, number: int, error: MlconsoleError) -> None:

@@ -11,18 +11,28 @@ from mlconsole.domain.jobs import Handle, Observation
 from mlconsole.domain.runs import Reach, State
 from mlconsole.domain.times import to_us
 
-SELECT = "SELECT state, outcome, reach, started_us, reason FROM run WHERE n = :n"
+SELECT = "SELECT state, outcome, reach, started_us, reason, token FROM run WHERE n = :n"
 
 
 def set_handle(db: sqlite3.Connection, number: int, handle: Handle) -> None:
-    """Keep the handle that the backend gave for a run."""
-    set_columns(db, number, handle=json.dumps(dict(handle.data)))
+    """Keep the handle that the backend gave for a run, unless the run has gone on to another attempt since."""
+    if is_of_this_attempt(db, number, handle.token):
+        set_columns(db, number, handle=json.dumps(dict(handle.data)))
+
+
+def is_of_this_attempt(db: sqlite3.Connection, number: int, token: str) -> bool:
+    """Whether a token is that of the attempt that a run is at; what is known of an earlier one changes nothing."""
+    row = db.execute("SELECT token FROM run WHERE n = :n", {"n": number}).fetchone()
+    return row is not None and row[0] in (None, token)
 
 
 def apply_observation(db: sqlite3.Connection, number: int, seen: Observation, now: datetime) -> bool:
-    """Put one observation into a run's row and timeline; True when its state or reach changed."""
+    """Put one observation into a run's row and timeline; True when its state or reach changed.
+
+    A look at an earlier attempt, which took longer than it took somebody else to begin the next one, changes nothing.
+    """
     row = db.execute(SELECT, {"n": number}).fetchone()
-    if row is None or row[0] == State.ENDED.value:
+    if row is None or row[0] == State.ENDED.value or row[5] not in (None, seen.token):
         return False
     if not seen.reachable:
         return _lost_sight(db, number, row[2], now)
