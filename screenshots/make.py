@@ -33,12 +33,13 @@ BACK = ("enter", "j", "enter", "j", "enter")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: where to go, which keys to press, and how large the terminal is."""
+    """One picture: where to go, which keys to press, how large the terminal is, and where GPUs are read from."""
 
     name: str
     location: Location
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = SIZE
+    gpus: str = ""
 
 
 PICTURES = (
@@ -58,6 +59,8 @@ PICTURES = (
     Picture("lineage", Location("lineage", "prod"), ("w", "j", *BACK), size=(110, 22)),
     Picture("models", Location("models")),
     Picture("model-lineage", Location("model", "digits@1", cursor="lineage")),
+    Picture("gpus", Location("gpus"), size=(140, 24), gpus="simulated"),
+    Picture("gpu", Location("gpu", "6"), ("3",), size=(120, 20), gpus="simulated"),
     Picture("jobs", Location("jobs")),
     Picture("audit", Location("audit")),
     Picture("alerts", Location("alerts"), size=(120, 24)),
@@ -76,7 +79,7 @@ PICTURES = (
 
 async def draw(catalog: Path, picture: Picture) -> str:
     """The SVG of one picture."""
-    ctx = Context(config.load({"TERM": "xterm-256color"}, catalog=str(catalog)))
+    ctx = Context(config.load({"TERM": "xterm-256color", "MLCONSOLE_GPUS": picture.gpus}, catalog=str(catalog)))
     app = Console(ctx, picture.location, usual=usual_metrics(ctx.catalog))
     async with app.run_test(size=picture.size) as pilot:
         await settled(app, pilot)

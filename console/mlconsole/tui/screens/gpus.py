@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite, nan
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -28,7 +29,8 @@ FRAME_LINES = 4
 """Lines of the screen that are not the table's rows."""
 HEAT = "tiles, or lines again: B busy, S stalled, H held, Z zombie, E empty"
 BAR_CELLS = 10
-TREND_CELLS = 20
+TREND_CELLS, LOOKS_A_CELL = 12, 5
+"""A minute of looks, one a second."""
 TILE_CELLS = 15
 
 
@@ -36,17 +38,17 @@ class GpusScreen(ListScreen):
     """A line for each GPU, under it the processes that hold its memory."""
 
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("gpu", "GPU / PROCESS", width=18, least=14, most=40, priority=0),
+        Column("gpu", "GPU / PROCESS", width=18, least=14, most=26, priority=0),
         Column("use", "USE", width=BAR_CELLS + 5, least=BAR_CELLS + 5, priority=1),
-        Column("trend", "LAST MINUTE", width=TREND_CELLS, least=12, most=60, priority=9),
+        Column("trend", "LAST MINUTE", True, TREND_CELLS, TREND_CELLS, priority=9),
         Column("memory", "MEMORY", True, 11, 11, 14, priority=2),
-        Column("state", "STATE", width=7, least=6, most=24, priority=3),
-        Column("run", "RUN", width=12, least=10, most=32, priority=4),
+        Column("state", "STATE", width=7, least=6, most=20, priority=3),
+        Column("run", "RUN", width=12, least=10, most=24, priority=4),
         Column("user", "USER", width=10, least=6, priority=6),
         Column("power", "POWER", True, 7, 6, priority=7),
         Column("temperature", "TEMP", True, 6, 5, priority=10),
         Column("cost", "COSTS", True, 9, 8, priority=5),
-        Column("why", "WHY", width=24, least=10, most=70, priority=8),
+        Column("why", "WHY", width=24, least=10, most=70, priority=8, is_prose=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("H", "heat", HEAT)]
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked", "gpu"})
@@ -149,7 +151,7 @@ class GpusScreen(ListScreen):
         drawn = "?" if use is None else f"{bar(use / 100, BAR_CELLS, is_ascii=self.console.look.is_ascii)} {use:3.0f}%"
         price = "" if row.price_microusd_per_h is None else per_hour(row.price_microusd_per_h)
         wasted = row.is_wasted and row.price_microusd_per_h
-        past = tuple(self.console.gpus.past.get(gpu.uuid, ()))
+        past = peaks(self.console.gpus.past.get(gpu.uuid, ()))
         trend = gauge(past, TREND_CELLS, is_ascii=self.console.look.is_ascii)
         return (
             (f"{gpu.index} {short(gpu.name)}", "name"),
@@ -245,3 +247,11 @@ def _memory(gpu: GpuReading) -> str:
 
 def _figure(value: float | None, unit: str) -> str:
     return "?" if value is None else f"{value:.0f} {unit}"
+
+
+def peaks(past: Sequence[float]) -> list[float]:
+    """The highest of every few looks, the newest ones last; a gap where none of them could be read."""
+    values = list(past)
+    starts = range(len(values) % LOOKS_A_CELL - LOOKS_A_CELL, len(values), LOOKS_A_CELL)
+    parts = [values[max(0, start) : start + LOOKS_A_CELL] for start in starts]
+    return [max((value for value in part if isfinite(value)), default=nan) for part in parts if part]

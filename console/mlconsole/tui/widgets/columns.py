@@ -21,7 +21,8 @@ class Column:
         that makes sense; the column goes when there is not even that. most: what it may grow to where there
         is room; 0 means ``width``. priority: the lower, the longer it stays on a narrow screen; columns of
         priority 0 never go and never scroll
-            away, and the first of them carries the cursor.
+            away, and the first of them carries the cursor. is_prose: a sentence, cut at its end; names are cut in
+            the middle, so that both ends can be told.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Column:
     least: int = 6
     most: int = 0
     priority: int = 50
+    is_prose: bool = False
 
 
 @record

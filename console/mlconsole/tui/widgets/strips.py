@@ -60,7 +60,8 @@ class Strips:
         segments = self._gutter(flags)
         for index, (placed, gap) in enumerate(self._with_gaps()):
             text, token = row.cells[placed.cell] if placed.cell < len(row.cells) else ("", "")
-            shown = fit(clean(text), placed.width, _align(placed), "end" if placed.column.right else "middle")
+            cut = "end" if placed.column.right or placed.column.is_prose else "middle"
+            shown = fit(clean(text), placed.width, _align(placed), cut)
             style = self.look.style(token)
             if flags.is_cursor and index == 0:
                 style += self.look.style("cursor" if flags.is_focused else "cursor.blurred")
