@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -89,6 +90,15 @@ def intend(spec: JobSpec, token: str, more: Mapping[str, object]) -> Record:
     if known.get("token") != token:
         raise ActionFailed(f'"{folder}" already holds another job.')
     return known
+
+
+def asker() -> str:
+    """Who asks a job to end: user, host and process."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return f"{user}@{os.uname().nodename} (pid {os.getpid()})"
 
 
 def recorder_in(python_path: str) -> str:

@@ -20,7 +20,7 @@ from mlconsole.plugin_api import (
     UsageError,
 )
 from mlconsole_local import agent, batch, package, shim, submission
-from mlconsole_local.afar import Mirror, Record, folder_name, intend, intent_of, job_of, recorder_in
+from mlconsole_local.afar import Mirror, Record, asker, folder_name, intend, intent_of, job_of, recorder_in
 
 GRACE_S = 30.0
 POLL_S = 0.1
@@ -152,7 +152,7 @@ class Shared:
             end: have the engine end it, or take it out of its queue.
             nudge: have the supervisor look for the request at once.
         """
-        by = f"{os.environ.get('USER', os.getuid())}@{os.uname().nodename} (pid {os.getpid()})"
+        by = asker()
         deadline = time.monotonic() + grace_s + SETTLE_S
         is_asked = is_ended = False
         while True:

@@ -30,7 +30,17 @@ from mlconsole.plugin_api import (
     UsageError,
 )
 from mlconsole_local import submission
-from mlconsole_local.afar import Mirror, Record, folder_name, intend, intent_of, job_of, observation_of, recorder_in
+from mlconsole_local.afar import (
+    Mirror,
+    Record,
+    asker,
+    folder_name,
+    intend,
+    intent_of,
+    job_of,
+    observation_of,
+    recorder_in,
+)
 from mlconsole_ssh.hosts import NO_HOSTS, SshSettings
 from mlconsole_ssh.link import Link
 
@@ -183,8 +193,7 @@ class SshBackend:
 
     def cancel(self, handle: Handle, grace_s: float) -> Observation:
         """SIGTERM to every process of the job, SIGKILL after the grace; survivors are named."""
-        by = f"{os.environ.get('USER', os.getuid())}@{os.uname().nodename} (pid {os.getpid()})"
-        reply, _ = self._ask(handle, "cancel", grace_s + CANCEL_SLACK_S, grace_s=grace_s, by=by)
+        reply, _ = self._ask(handle, "cancel", grace_s + CANCEL_SLACK_S, grace_s=grace_s, by=asker())
         if not reply.get("reachable", True):
             raise BackendUnreachable(f"The job cannot be seen: {reply['reason']}.")
         if handle.data.get("home"):

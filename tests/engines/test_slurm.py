@@ -160,6 +160,16 @@ def test_a_killed_node_daemon_loses_the_node_and_names_the_copy_that_may_still_r
     assert "NODE_FAIL" in seen.reason or seen.state is State.QUEUED
 
 
+def test_a_drained_node_ends_nothing_and_says_so(jobs: Jobs, cluster: Slurm) -> None:
+    handle = jobs.python(SLEEP)
+    jobs.said(handle, b"up")
+    node = glance(jobs, handle).host
+    run("scontrol", "update", f"nodename={node}", "state=drain", "reason=fans")
+    assert glance(jobs, handle).state is State.RUNNING
+    found = {each.name: each for each in jobs.backend.hosts()}  # type: ignore[attr-defined]
+    assert (found[node].takes_jobs, found[node].reason) == (False, "fans")
+
+
 def test_a_supervisor_that_is_killed_takes_its_program_along_and_is_no_success(jobs: Jobs) -> None:
     import json
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from engines.daemons import run
 from engines.fleet import Fleet
 from engines.looking import ended, glance
 from jobkit import PYTHON, Jobs, jobs_of, until
-from mlconsole.plugin_api import MlconsoleError, Outcome, State, UsageError
+from mlconsole.plugin_api import ActionFailed, MlconsoleError, Outcome, State, UsageError
 from mlconsole_ssh import SshBackend
+from mlconsole_ssh.hosts import SshSettings
 from program import Program
 
 pytestmark = pytest.mark.engine("ssh")
@@ -81,6 +83,26 @@ def test_another_boot_id_is_the_evidence_that_a_job_was_lost_with_its_machine(jo
     fleet.reboot("h2")
     seen = ended(jobs, handle)
     assert (seen.outcome, "boot id was" in seen.evidence) == (Outcome.NODE_LOST, True)
+
+
+def test_a_full_disk_on_the_far_side_is_told_and_ends_nothing_wrongly(fleet: Fleet, tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    there = ("nsenter", "-m", "-t", fleet.daemons.all["h2"].pid, "--")
+    run(*there, "mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", far)
+    settings = replace(SshSettings.load(), root=str(far))
+    try:
+        with jobs_of(SshBackend(settings), tmp_path) as jobs:
+            fill = f"open({str(far / 'fill')!r}, 'wb').write(bytes(1 << 20))"
+            code = f"try:\n    {fill}\nexcept OSError:\n    pass\nraise SystemExit(3)"
+            handle = jobs.python(code, options={"host": "h2"})
+            until(lambda: "has not written" in glance(jobs, handle).reason)
+            with pytest.raises(ActionFailed, match="cannot be written"):
+                jobs.python("pass", options={"host": "h2"})
+            run(*there, "rm", far / "fill")
+            assert (ended(jobs, handle).exit_code, ended(jobs, handle).outcome) == (3, Outcome.FAILED)
+    finally:
+        run(*there, "umount", "-l", far, check=False)
 
 
 def test_an_unknown_host_or_option_is_a_usage_error(jobs: Jobs) -> None:
