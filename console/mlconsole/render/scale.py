@@ -48,7 +48,9 @@ def fitted(low: float, high: float, *, is_log: bool = False) -> Scale:
         low = min(max(low, _LOG_FLOOR), high)
         return Scale(low / 2, high * 2, True) if low >= high * 0.999 else Scale(low, high, True)
     if high - low <= abs(high) * 1e-12 or high <= low:
-        pad = abs(high) / 10 or 1.0
+        if high == 0.0 == low:
+            return Scale(0.0, 1.0)
+        pad = abs(high) / 10
         return Scale(low - pad, high + pad)
     return Scale(low, high)
 

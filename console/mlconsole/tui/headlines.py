@@ -23,6 +23,7 @@ FULL = 100
 EACH_GPU = 8
 """With more GPUs they are counted instead."""
 WORD_CELLS = 12
+TROUBLE = (IdleClass.ZOMBIE, IdleClass.HELD, IdleClass.STALLED)
 CALM = ("state.good", "state.idle", "dim")
 
 
@@ -66,7 +67,10 @@ def live_spans(ctx: Context) -> list[Span]:
 
 
 def gpu_spans(report: GpuReport | None) -> list[Span]:
-    """What GPUs waste an hour, then each of them in a few cells, or how many do what; nothing where there is none."""
+    """What GPUs waste an hour, then each of them in a few cells, or how many do what; nothing where there is none.
+
+    What is held for nothing comes first: on a narrow screen the rest goes.
+    """
     if report is None or not report.rows:
         return []
     spans: list[Span] = [("GPUs ", "label")]
@@ -74,7 +78,8 @@ def gpu_spans(report: GpuReport | None) -> list[Span]:
     spans += [(f" {source.value}", "warn") for source in sorted(sources)]
     if wasted := wasted_microusd_per_h(report):
         spans.append((f" {per_hour(wasted)} wasted ", "warn"))
-    each = [span for row in report.rows for span in _gpu(row)]
+    rows = sorted(report.rows, key=lambda row: (*TROUBLE, row.idle_class).index(row.idle_class))
+    each = [span for row in rows for span in _gpu(row)]
     return spans + (_tally(report) if len(report.rows) > EACH_GPU else each)
 
 

@@ -63,3 +63,8 @@ def test_labels_have_the_digits_that_their_step_needs(value: float, step: float,
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0"), (45, "45s"), (300, "5m"), (5400, "1h30m"), (172800, "2d")])
 def test_times_are_durations(seconds: float, text: str) -> None:
     assert time_label(seconds, 60) == text
+
+
+def test_what_is_zero_all_the_time_stands_on_the_axis() -> None:
+    scale = fitted(0.0, 0.0)
+    assert (scale.low, scale.high) == (0.0, 1.0)
