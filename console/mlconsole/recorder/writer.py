@@ -168,7 +168,7 @@ class Writer:
         self._file, self._rows, self._schemas = None, {}, 0
 
     def _lose_value(self, key: str, value: object) -> None:
-        reason = f"metric {key[:80]!r} got no number but a {type(value).__name__}"
+        reason = f"metric {key[:80]!r} got no number but this type: {type(value).__name__}"
         if self.losses.add(1, "value", reason):
             self.note("warning", reason)
 
