@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+#: Tells the engines of one test run from those of another on the same machine: in names, addresses and ports.
+OWN = os.getpid() % 250
+
 
 class NotHad(Exception):
     """The engine cannot be had on this machine; the text says why."""

@@ -10,10 +10,10 @@ import os
 import uuid
 from pathlib import Path
 
-from engines.daemons import Daemons, end_below, needs, run, wait_for
+from engines.daemons import OWN, Daemons, end_below, needs, run, wait_for
 
-PREFIX = "mlcf"
-NET = "10.214.77"
+PREFIX = f"mlcf{OWN}"
+NET = f"10.214.{OWN}"
 SSHD = """
 ListenAddress {address}
 Port 22

@@ -12,11 +12,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from engines.daemons import Daemons, NotHad, end_below, needs, run, wait_for
+from engines.daemons import OWN, Daemons, NotHad, end_below, needs, run, wait_for
 
 VERSION = "2.60.0"
-NET = "10.214.78"
-SPACE = "mlce-ray"
+NET = f"10.215.{OWN}"
+SPACE = f"mlce-ray{OWN}"
 PORT = 28265
 SHARE = ("--num-cpus=4", "--num-gpus=4", "--object-store-memory=100000000", "--disable-usage-stats", "--block")
 

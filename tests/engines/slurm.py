@@ -1,6 +1,6 @@
 """Slurm on one machine: munged, slurmctld, some slurmds with pretended GPUs, and slurmrestd on a unix socket.
 
-Loopback only, without systemd and without accounting. Ports: 17817 slurmctld, 17827 and up slurmd.
+Loopback only, without systemd and without accounting. Twenty ports from 17000 on are one run's own.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import os
 import time
 from pathlib import Path
 
-from engines.daemons import Daemons, end_below, needs, run, wait_for
+from engines.daemons import OWN, Daemons, end_below, needs, run, wait_for
 
-PORT = 17817
+PORT = 17000 + 20 * OWN
 CONF = """
 ClusterName=mlce
 SlurmctldHost=localhost
