@@ -10,7 +10,6 @@ and look at the difference in ``tests/tui/renderings`` before it is taken in.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,14 +82,11 @@ MODES = {
 }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A catalog under a path that is the same everywhere."""
-    before = Path.cwd()
-    os.chdir(tmp_path_factory.mktemp("renderings"))
-    stage(Path("lab"))
-    yield Path("lab")
-    os.chdir(before)
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalog under a path that is the same everywhere, and that no other test has been at."""
+    monkeypatch.chdir(tmp_path)
+    return stage(Path("lab")).home
 
 
 def painted(user: Robot, mode: Mode) -> pyte.Screen:

@@ -68,7 +68,10 @@ def number_label(value: float, step: float) -> str:
 
 
 def time_label(value: float, step: float) -> str:
-    """A tick's duration: ``0``, ``45s``, ``5m``, ``1h30m``, ``2d``."""
+    """A tick's duration: ``0``, ``45s``, ``5m``, ``1h30m``, ``2d``; ``-5m`` is five minutes before."""
+    if value < 0:
+        later = time_label(-value, step)
+        return later if later == "0" else f"-{later}"
     seconds = round(value)
     if seconds == 0:
         return "0" if step >= 1 else f"{value:.2g}s"

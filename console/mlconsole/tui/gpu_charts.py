@@ -37,9 +37,15 @@ def span(start_s: float, end_s: float, now_s: float) -> Span:
     return Span(int(start_s) // width_s * width_s, int(end_s) + 1, width_s)
 
 
-def charts(past: GpuHistory, gpus: Iterable[tuple[PastGpu, str]], over: Span) -> tuple[ChartData, ...]:
-    """A chart for each figure that these GPUs have a past of, each GPU under its own name."""
+def charts(
+    past: GpuHistory, gpus: Iterable[tuple[PastGpu, str]], over: Span, *, is_back: bool = False
+) -> tuple[ChartData, ...]:
+    """A chart for each figure that these GPUs have a past of, each GPU under its own name.
+
+    Time is counted from the stretch's begin, or where ``is_back``, back from its end.
+    """
     known = list(gpus)
+    origin = float(over.end_s if is_back else over.start_s)
     out = []
     for figure, title in TITLES.items():
         series = []
@@ -47,7 +53,7 @@ def charts(past: GpuHistory, gpus: Iterable[tuple[PastGpu, str]], over: Span) ->
             points = past.points(gpu, figure, over.start_s, over.end_s, over.width_s)
             if points:
                 buckets = _buckets(gpu, figure, points, over.width_s)
-                series.append(Series(name, buckets, origin=float(over.start_s)))
+                series.append(Series(name, buckets, origin=origin))
         if series:
             out.append(ChartData(f"{title}{_note(known)}", tuple(series)))
     return tuple(out)

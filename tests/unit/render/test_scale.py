@@ -68,3 +68,7 @@ def test_times_are_durations(seconds: float, text: str) -> None:
 def test_what_is_zero_all_the_time_stands_on_the_axis() -> None:
     scale = fitted(0.0, 0.0)
     assert (scale.low, scale.high) == (0.0, 1.0)
+
+
+def test_time_that_is_counted_back_has_a_sign() -> None:
+    assert [time_label(value, 60.0) for value in (-5400.0, -300.0, -0.0, 300.0)] == ["-1h30m", "-5m", "0", "5m"]

@@ -97,7 +97,8 @@ class GpuScreen(PlaceScreen):
         past = GpuHistory(ctx.settings.home, read_only=True)
         try:
             mine = [(gpu, gpu.name) for gpu in past.gpus() if _is_of(gpu.uuid, gpu.source, row)]
-            return gpu_charts.charts(past, mine, gpu_charts.span(now_s - SPANS_S[self._span], now_s, now_s))
+            over = gpu_charts.span(now_s - SPANS_S[self._span], now_s, now_s)
+            return gpu_charts.charts(past, mine, over, is_back=True)
         finally:
             past.close()
 
