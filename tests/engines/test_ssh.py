@@ -97,9 +97,10 @@ def test_a_full_disk_on_the_far_side_is_told_and_ends_nothing_wrongly(fleet: Fle
             code = f"try:\n    {fill}\nexcept OSError:\n    pass\nraise SystemExit(3)"
             handle = jobs.python(code, options={"host": "h2"})
             until(lambda: "has not written" in glance(jobs, handle).reason)
+            run(*there, "dd", "if=/dev/zero", f"of={far / 'more'}", "bs=1k", check=False)  # The last page, too.
             with pytest.raises(ActionFailed, match="cannot be written"):
                 jobs.python("pass", options={"host": "h2"})
-            run(*there, "rm", far / "fill")
+            run(*there, "rm", far / "fill", far / "more")
             assert (ended(jobs, handle).exit_code, ended(jobs, handle).outcome) == (3, Outcome.FAILED)
     finally:
         run(*there, "umount", "-l", far, check=False)
