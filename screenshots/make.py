@@ -43,15 +43,15 @@ class Picture:
 
 
 PICTURES = (
-    Picture("overview", Location("overview")),
+    Picture("overview", Location("overview"), size=(120, 18)),
     Picture("runs", Location("runs", line="sort:val/loss cols:val/loss,val/acc,lr,hidden,optimizer,duration")),
-    Picture("run", Location("run", "mlp-64")),
+    Picture("run", Location("run", "mlp-64"), size=(130, 30)),
     Picture("run-failed", Location("run", "mlp-norm-batch-4", cursor="timeline")),
     Picture("run-nan", Location("run", "mlp-lr-10")),
     Picture("log", Location("run", "mlp-64", cursor="log")),
     Picture("params", Location("run", "mlp-64", cursor="params")),
     Picture("compare", Location("compare", "mlp-64,mlp-16,mlp-64-slow,cnn-8-adam")),
-    Picture("curves", Location("compare", "mlp-64,mlp-16,mlp-64-slow,cnn-8-adam", cursor="curves")),
+    Picture("curves", Location("compare", "mlp-64,mlp-16,mlp-64-slow,cnn-8-adam", cursor="curves"), size=(130, 30)),
     Picture("stop-plan", Location("runs", line="state:running"), ("s",)),
     Picture("launch-form", Location("runs"), ("l",)),
     Picture("palette", Location("runs"), ("ctrl+p",)),
