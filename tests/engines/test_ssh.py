@@ -88,18 +88,24 @@ def test_another_boot_id_is_the_evidence_that_a_job_was_lost_with_its_machine(jo
 def test_a_full_disk_on_the_far_side_is_told_and_ends_nothing_wrongly(fleet: Fleet, tmp_path: Path) -> None:
     far = tmp_path / "far"
     far.mkdir()
-    there = ("nsenter", "-m", "-t", fleet.daemons.all["h2"].pid, "--")
+    there = (
+        "nsenter",
+        "-m",
+        "-t",
+        fleet.daemons.all["h1"].pid,
+        "--",
+    )  # Not h2: a kept connection may lead to an sshd before.
     run(*there, "mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", far)
     settings = replace(SshSettings.load(), root=str(far))
     try:
         with jobs_of(SshBackend(settings), tmp_path) as jobs:
             fill = f"open({str(far / 'fill')!r}, 'wb').write(bytes(1 << 20))"
             code = f"try:\n    {fill}\nexcept OSError:\n    pass\nraise SystemExit(3)"
-            handle = jobs.python(code, options={"host": "h2"})
+            handle = jobs.python(code, options={"host": "h1"})
             until(lambda: "has not written" in glance(jobs, handle).reason)
             run(*there, "dd", "if=/dev/zero", f"of={far / 'more'}", "bs=1k", check=False)  # The last page, too.
             with pytest.raises(ActionFailed, match="cannot be written"):
-                jobs.python("pass", options={"host": "h2"})
+                jobs.python("pass", options={"host": "h1"})
             run(*there, "rm", far / "fill", far / "more")
             assert (ended(jobs, handle).exit_code, ended(jobs, handle).outcome) == (3, Outcome.FAILED)
     finally:
