@@ -188,7 +188,7 @@ class RayBackend:
 
     def hosts(self) -> list[HostStatus]:
         """Every node of the cluster."""
-        return self._ray.nodes(self.name)
+        return self._ray.nodes(self.name) if self._settings.address else []
 
 
 def _live(token: str, row: JobRow, start: Record | None) -> Observation:

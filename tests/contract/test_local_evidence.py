@@ -104,7 +104,7 @@ def test_a_job_recorded_elsewhere_is_out_of_reach_not_dead(jobs: Jobs, elsewhere
     handle = running(jobs)
     original = start_record(handle)
     change(handle, "start", **elsewhere)
-    seen = jobs.look(handle)
+    (seen,) = jobs.backend.observe([handle])
     assert not seen.reachable
     assert seen.outcome is None
     with pytest.raises(BackendUnreachable):
@@ -172,9 +172,9 @@ def test_a_damaged_record_hides_no_other_job(jobs: Jobs) -> None:
 
 def test_a_folder_that_is_gone_is_out_of_reach(jobs: Jobs, tmp_path: Path) -> None:
     handle = Handle("local", "t", {"directory": str(tmp_path / "gone")})
-    assert jobs.look(handle) == Observation(
-        "t", State.RUNNING, reason=f'there are no records of it in "{tmp_path}/gone/job"', reachable=False
-    )
+    (seen,) = jobs.backend.observe([handle])
+    why = f'there are no records of it in "{tmp_path}/gone/job"'
+    assert seen == Observation("t", State.RUNNING, reason=why, reachable=False)
 
 
 def test_a_handle_of_another_backend_is_refused(jobs: Jobs) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from catalogkit import MadeRun, put_runs
 from mlconsole.catalog import Catalog
@@ -92,11 +93,17 @@ def add_datasets(program: Program, first: int, count: int) -> None:
         catalog.write(emit_all)
 
 
+def threads_stopped(pid: int) -> bool:
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(") ")[2].startswith("T") for stat in stats)
+
+
 def stop_between_transactions(program: Program, process: subprocess.Popen[bytes]) -> None:
     """Stop a process while it holds no lock: inside a transaction it would hold up every writer until it goes on."""
 
     def is_stopped() -> bool:
         os.kill(process.pid, signal.SIGSTOP)
+        wait_until(lambda: threads_stopped(process.pid), "every thread to stop")
         with closing(sqlite3.connect(program.home / "catalog.db", timeout=0.2)) as db:
             try:
                 db.execute("BEGIN IMMEDIATE")

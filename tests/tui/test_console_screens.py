@@ -16,8 +16,10 @@ from mlconsole.actions import every
 from mlconsole.actions.context import Context
 from mlconsole.actions.launch import LaunchParams, launch
 from mlconsole.config import load
+from mlconsole.domain.query import parse
 from mlconsole.tui import places, session
 from mlconsole.tui.console import Console
+from mlconsole.tui.picking import picked
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.help import NOISE, bound_keys
 from mlconsole.tui.widgets.prompt import Prompt
@@ -496,10 +498,12 @@ async def test_every_list_is_sorted_by_any_column_and_keeps_the_columns_that_wer
     columns = places.load(places.find(place)).columns
     last = columns[-1]
     async with opened(app, (200, 40)) as user:
+        rows = app.screen.read()
         for column in columns:
-            for sign in ("", "-"):
-                await goes(user, f"{place} sort:{sign}{column.key}")
-                assert app.screen.query_line.sort, f"{place} does not sort by {column.key}"
+            up, down = (picked(rows, parse(f"sort:{sign}{column.key}"), columns) for sign in ("", "-"))
+            assert len(up) == len(down) == len(rows), f"{place} does not sort by {column.key}"
+        await goes(user, f"{place} sort:-{last.key}")
+        assert app.screen.query_line.sort
         await goes(user, f"cols {last.key}")
         shown = [placed.column.key for placed in app.screen.table._lines.layout.placed]
         assert shown == [column.key for column in columns if column.priority == 0] + [last.key]

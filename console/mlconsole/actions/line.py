@@ -124,7 +124,7 @@ def line_up(ctx: Context, spec: JobSpec, new: NewRun, wish: Wish, intend: Intend
     text, parcel = parcels.pack(ctx.settings.home, spec, base) if wish.retries else ("", None)
     if not wish.must_wait and (wish.now or not _somebody_waits(ctx, new.host)):
         try:
-            ready = job._replace(spec=text or parcels.document_of(spec)[0], parcel=parcel)
+            ready = job._replace(spec=text or parcels.started(spec), parcel=parcel)
             return _at_once(ctx, spec, new, ready, intend)
         except NoRoom:
             if wish.now:

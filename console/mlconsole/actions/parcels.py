@@ -19,12 +19,22 @@ from mlconsole.domain.jobs import CodeCopy, JobSpec, LimitWarning, Resources
 from mlconsole.errors import ActionFailed, SecretsLost
 from mlconsole.recorder.redact import redact_argv, redact_mapping
 
+OURS = ("MLCONSOLE_", "PYTHONPATH", "CUDA_VISIBLE_DEVICES")
 MEMORY = Path("/dev/shm")  # noqa: S108  the one place that is memory on every Linux
 
 
 def document_of(spec: JobSpec) -> tuple[str, dict[str, Any]]:
     """A spec as the catalog keeps it, and apart from it what looks like a secret."""
-    env_public, env_secret = _split(spec.env)
+    return _document(spec, *_split(spec.env))
+
+
+def started(spec: JobSpec) -> str:
+    """What the catalog keeps of a run that starts at once: of variables that somebody gave it, the names alone."""
+    ours = {name: value for name, value in spec.env.items() if name.startswith(OURS)}
+    return _document(spec, ours, {name: value for name, value in spec.env.items() if name not in ours})[0]
+
+
+def _document(spec: JobSpec, env_public: dict[str, str], env_secret: dict[str, str]) -> tuple[str, dict[str, Any]]:
     secret: dict[str, Any] = {"env": env_secret}
     document = dataclasses.asdict(spec) | {"env": env_public, "base": None}
     for name, words in (("argv", [spec.argv]), ("teardown", list(spec.teardown))):

@@ -189,7 +189,7 @@ def _spec_again(ctx: Context, run: Run, job: queue.JobRow, params: RequeueParams
     lost = {name: here.get(name, "") for name in names if name not in given}
     missing = [name for name, value in lost.items() if not value]
     if missing:
-        raise ActionFailed(f"What looked like a secret was not kept: {', '.join(missing)}.", "Give it with --env.")
+        raise ActionFailed(f"What variables were set to was not kept: {', '.join(missing)}.", "Give it with --env.")
     spec = parcels.spec_of(found)
     return replace(spec, env={**spec.env, **{k: v for k, v in lost.items() if v}, **given})
 
