@@ -108,7 +108,9 @@ def main(runs: int = RUNS) -> None:
             f"{'sum by user, half the month':34}{median_ms(lambda: catalog.ledger.sums(Axis.USER, half, tail)):10.1f}"
         )
         print(f"{'IDLE and total':34}{median_ms(lambda: catalog.ledger.totals(None, tail)):10.1f}")
-        print(f"{'is anything due':34}{median_ms(lambda: due(catalog.store, now, HOST, is_priced=True)):10.2f}")
+        print(
+            f"{'is anything due':34}{median_ms(lambda: due(catalog.store, now, HOST, 'user0', is_priced=True)):10.2f}"
+        )
         assert not catalog.ledger.unbalanced()
         catalog.close()
 

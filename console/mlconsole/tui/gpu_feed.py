@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 
 INTERVAL_S = 1.0
-KEPT = 120
+KEPT, AT_ONCE = 120, 5
+"""So many loads are kept, and the oldest go together: what is drawn of several as one stays as it is."""
 """So many looks are remembered."""
 
 
@@ -73,8 +74,11 @@ class GpuFeed:
         """Keep the last few loads of each GPU, for a line that shows how it went."""
         for row in report.rows:
             use = row.reading.utilization_percent.value
-            kept = self.past.setdefault(row.reading.uuid, deque(maxlen=KEPT))
+            kept = self.past.setdefault(row.reading.uuid, deque())
             kept.append(float("nan") if use is None else use)
+            if len(kept) > KEPT:
+                for _ in range(AT_ONCE):
+                    kept.popleft()
 
     def row(self, word: str) -> GpuRow | None:
         """The last look at the GPU of that uuid or index; the first one for an empty word."""

@@ -15,6 +15,7 @@ from mlconsole.domain.gpu_rows import GpuRow
 from mlconsole.domain.query import Query
 from mlconsole.render.money_tables import per_hour
 from mlconsole.render.spark import bar, gauge
+from mlconsole.tui.gpu_feed import AT_ONCE
 from mlconsole.tui.gpu_pages import TOKENS
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
@@ -29,7 +30,7 @@ FRAME_LINES = 4
 """Lines of the screen that are not the table's rows."""
 HEAT = "tiles, or lines again: B busy, S stalled, H held, Z zombie, E empty"
 BAR_CELLS = 10
-TREND_CELLS, LOOKS_A_CELL = 12, 5
+TREND_CELLS, LOOKS_A_CELL = 12, AT_ONCE
 """A minute of looks, one a second."""
 TILE_CELLS = 15
 
@@ -252,6 +253,5 @@ def _figure(value: float | None, unit: str) -> str:
 def peaks(past: Sequence[float]) -> list[float]:
     """The highest of every few looks, the newest ones last; a gap where none of them could be read."""
     values = list(past)
-    starts = range(len(values) % LOOKS_A_CELL - LOOKS_A_CELL, len(values), LOOKS_A_CELL)
-    parts = [values[max(0, start) : start + LOOKS_A_CELL] for start in starts]
-    return [max((value for value in part if isfinite(value)), default=nan) for part in parts if part]
+    parts = [values[start : start + LOOKS_A_CELL] for start in range(0, len(values), LOOKS_A_CELL)]
+    return [max((value for value in part if isfinite(value)), default=nan) for part in parts]
