@@ -13,7 +13,7 @@ from jobkit import until
 from mlconsole.demo import digits
 from program import Program
 
-TRAIN = (sys.executable, str(Path(digits.__file__)), "--epochs", "400")
+TRAIN = (sys.executable, str(Path(digits.__file__)), "--epochs", "100000", "--pause", "0.05", "--minutes", "5")
 
 
 @pytest.mark.parametrize("backend", ["ssh", "slurm", "ray"])
