@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlconsole.plugin_api import (
@@ -83,15 +86,16 @@ class SlurmBackend:
             UsageError: no machine can run it, or an option is unknown.
         """
         check(spec)
-        known = intent_of(spec.directory)
-        if known and known["token"] == token and (found := self.find(token, spec.directory)):
-            return found
         base = Path(spec.directory, "job")
         options = told(self._settings, spec, token, base)  # What is refused is refused before anything is laid out.
-        program, base = self._shared.prepare(spec, token, again="requeue" in options)
-        options = told(self._settings, spec, token, base)
-        job = self._slurm.submit(script(self._settings, program, base), options)
-        shim.publish(str(base), "slurm.json", {"job": job})
+        with one_at_a_time(spec.directory):
+            known = intent_of(spec.directory)
+            if known and known["token"] == token and (found := self.find(token, spec.directory)):
+                return found
+            program, base = self._shared.prepare(spec, token, again="requeue" in options)
+            options = told(self._settings, spec, token, base)
+            job = self._slurm.submit(script(self._settings, program, base), options)
+            shim.publish(str(base), "slurm.json", {"job": job})
         return self._shared.handle(spec.directory, token, job)
 
     def observe(self, handles: Sequence[Handle]) -> list[Observation]:
@@ -219,6 +223,18 @@ class SlurmBackend:
     def hosts(self) -> list[HostStatus]:
         """Every node of the cluster."""
         return self._slurm.nodes(self.name)
+
+
+@contextmanager
+def one_at_a_time(directory: str) -> Iterator[None]:
+    """Of two consoles that submit the same run, one after the other: Slurm takes a job twice."""
+    os.makedirs(directory, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _live(token: str, row: JobRow, start: Record | None, older: str) -> Observation:
