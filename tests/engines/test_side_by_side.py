@@ -31,10 +31,14 @@ def test_the_same_training_is_live_stopped_and_torn_down(backend: str, cli: Prog
     for run in runs:
         first = until(lambda run=run: points(run), 60)  # type: ignore[misc]
         assert until(lambda run=run, first=first: points(run) > first, 60)  # type: ignore[misc]
+
+    def metrics() -> list[set[str]]:
+        return [set(cli.json("run", "show", run)["metrics"]) for run in runs]
+
+    until(lambda: (both := metrics())[0] == both[1], 60)
     shown = [cli.json("run", "show", run) for run in runs]
     assert [each["backend"] for each in shown] == ["local", backend]
     assert shown[0]["params"] == shown[1]["params"]
-    assert set(shown[0]["metrics"]) == set(shown[1]["metrics"])
     for run in runs:
         assert cli("run", "stop", run, "--grace", "5s", "--yes").code == 0
         assert cli.json("run", "show", run)["outcome"] == "cancelled"
