@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= .demo
+WORKERS ?= $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2))  # most of a test's time is waiting for processes
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -16,7 +17,7 @@ demo: $(VENV)/.demo-ready ## launch real trainings and open the console on them 
 	$(if $(HEADLESS),,@exec $(BIN)/mlconsole --catalog $(DEMO)/catalog)
 
 test: $(VENV)/.dev-ready ## run the tests
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev-ready ## look for mistakes
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from mlconsole.domain.jobs import CodeCopy, JobSpec, LimitWarning, Resources
 from mlconsole.errors import ActionFailed, SecretsLost
 from mlconsole.recorder.redact import redact_argv, redact_mapping
 
-OURS = ("MLCONSOLE_", "PYTHONPATH", "CUDA_VISIBLE_DEVICES")
+OURS = ("MLCONSOLE_", "PYTHON", "CUDA_VISIBLE_DEVICES")
 MEMORY = Path("/dev/shm")  # noqa: S108  the one place that is memory on every Linux
 
 

@@ -27,7 +27,8 @@ def places(data: bytearray, needle: bytes, rare: bytes, first: int, last: int) -
     step = 1 if offset + 1 < len(needle) else -min(offset, 1)
     beside = needle[offset + step]
     neighbours = (beside, ord(chr(beside).upper()))
-    begin, end = first + offset, last - (len(needle) - offset - 1)
+    begin = first + offset
+    end = max(begin, last - (len(needle) - offset - 1))  # A part may be shorter than the text.
     most = max(_LEAST, (last - first) // _BYTES_A_PLACE)
     found: list[int] = []
     for byte in {rare, rare.upper()}:
