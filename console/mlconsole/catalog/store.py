@@ -237,10 +237,13 @@ class Store:
         found.close()
 
     def close(self) -> None:
-        """Close every thread's connection."""
+        """Close every connection; that of another living thread goes once it is not in use, or SQLite would crash."""
+        me = threading.current_thread()
         with self._guard:
             for connection in self._all:
-                connection.close()
+                owner = self._owners.get(connection)
+                if owner is None or owner is me or not owner.is_alive():
+                    connection.close()
             self._all.clear()
             self._owners.clear()
         self._local = threading.local()
