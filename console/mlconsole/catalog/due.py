@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 
 from mlconsole.catalog.store import Store, storable
 from mlconsole.domain.times import to_us
+from mlconsole.records import record
 
 SETTLE_AFTER_US = 3_600_000_000
 SELECT_DUE = """
@@ -17,7 +17,7 @@ SELECT EXISTS (SELECT 1 FROM machine
                           OR NOT EXISTS (SELECT 1 FROM rate WHERE rate.machine = machine.n)
                           OR EXISTS (SELECT 1 FROM lease WHERE lease.machine = machine.n AND ended_us > settled_us))),
        EXISTS (SELECT 1 FROM teardown WHERE state = 'pending'),
-       EXISTS (SELECT 1 FROM finaliser JOIN run ON run.n = finaliser.run
+       EXISTS (SELECT 1 FROM finaliser CROSS JOIN run ON run.n = finaliser.run
                WHERE finaliser.state != 'done' AND run.state = 'ended'),
        EXISTS (SELECT 1 FROM run WHERE cleanup != ''),
        EXISTS (SELECT 1 FROM rollout JOIN environment ON environment.n = rollout.environment
@@ -32,7 +32,8 @@ SELECT EXISTS (SELECT 1 FROM machine
 ANY_HARD = "SELECT EXISTS (SELECT 1 FROM budget WHERE is_hard)"
 
 
-class Due(NamedTuple):
+@record
+class Due:
     """What waits: the ledger of this machine, teardowns that nobody has seen done, ends that something is left of,
     rollouts to be carried on and environments to be looked at, and runs whose turn may have come.
     """

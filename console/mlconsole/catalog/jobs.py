@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from mlconsole.catalog.rows import json_of, state_of
 from mlconsole.catalog.store import Row, Store
 from mlconsole.domain.runs import Reach, State
+from mlconsole.records import record
 
 COLUMNS = "n, id, backend, token, handle, state, reach, ended_us"
 SELECT_LIVE_JOBS = f"""
@@ -19,7 +18,8 @@ ORDER BY n
 SELECT_JOB = f"SELECT {COLUMNS} FROM run WHERE n = :n AND token IS NOT NULL"
 
 
-class Job(NamedTuple):
+@record
+class Job:
     """The backend's side of a run: under which token it was submitted, and the handle once a reply came."""
 
     number: int

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from mlconsole.catalog.fields import COLUMNS, SOURCES, TABLES, Fields
 from mlconsole.domain.query import Field, FieldKind, Sort
+from mlconsole.records import record
 
 Scalar = int | float | str | None
 _OF_RUN = re.compile(r"(?<![.\w])run\.")
 LISTED = "json_each(:candidates) AS listed"
 
 
-class Cursor(NamedTuple):
+@record
+class Cursor:
     """A place in a listing: the phase, and the row's value of each of its terms; the last is the run's number."""
 
     phase: int
@@ -33,7 +34,8 @@ class Cursor(NamedTuple):
         return number
 
 
-class Term(NamedTuple):
+@record
+class Term:
     """One expression that rows are ordered by."""
 
     sql: str
@@ -43,7 +45,8 @@ class Term(NamedTuple):
 NEWEST = Term("{n}", True)
 
 
-class Phase(NamedTuple):
+@record
+class Phase:
     """A stretch of the listing.
 
     Attributes:

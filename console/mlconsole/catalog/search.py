@@ -8,14 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import NamedTuple
 
 from mlconsole.catalog.fields import SELECT_NAMES
 from mlconsole.catalog.listing import Listing
 from mlconsole.catalog.order import Cursor
 from mlconsole.catalog.store import Store
 from mlconsole.domain.query import Query, with_me
-from mlconsole.records import replace
+from mlconsole.records import record, replace
 
 FIRST_PAGE = 50
 ALL_PAGE = 5_000
@@ -24,7 +23,8 @@ LOOK_EVERY = 20_000  # SQLite's steps between two looks at the clock: less than 
 __all__ = ["FIRST_PAGE", "Cursor", "Found", "Search"]
 
 
-class Found(NamedTuple):
+@record
+class Found:
     """Run numbers of one page, always in the listing's order.
 
     ``next`` is where the page after it begins (for a backward page: where the one before it ends), None when there

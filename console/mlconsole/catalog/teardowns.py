@@ -47,7 +47,7 @@ SELECT n FROM run WHERE cleanup != '' AND state = 'ended'
 UNION
 SELECT finaliser.run
 FROM finaliser
-JOIN run ON run.n = finaliser.run
+CROSS JOIN run ON run.n = finaliser.run
 WHERE finaliser.state != 'done' AND run.state = 'ended'
 """
 
@@ -57,7 +57,7 @@ WHERE host = :host AND (state IN ('submitting', 'queued', 'starting', 'running',
 UNION
 SELECT finaliser.run
 FROM finaliser
-JOIN run ON run.n = finaliser.run
+CROSS JOIN run ON run.n = finaliser.run
 WHERE finaliser.state != 'done' AND run.host = :host
 """
 
