@@ -228,8 +228,9 @@ class SlurmBackend:
 @contextmanager
 def one_at_a_time(directory: str) -> Iterator[None]:
     """Of two consoles that submit the same run, one after the other: Slurm takes a job twice."""
-    os.makedirs(directory, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY)
+    folder = os.path.join(directory, "job")  # The run's own folder is its launcher's to lock.
+    os.makedirs(folder, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

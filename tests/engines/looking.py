@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 from jobkit import Jobs, until
 from mlconsole.plugin_api import Handle, Observation, State
+from program import Program
+
+
+def reaching(cli: Program) -> Program:
+    """The program with the settings that lead it to the engines."""
+    names = ("MLCONSOLE_CONFIG", "SLURM_CONF")
+    return replace(cli, env={**cli.env, **{name: os.environ[name] for name in names if name in os.environ}})
 
 
 def glance(jobs: Jobs, handle: Handle) -> Observation:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engines.looking import reaching
 from jobkit import until
 from mlconsole.demo import digits
 from program import Program
@@ -18,9 +17,7 @@ TRAIN = (sys.executable, str(Path(digits.__file__)), "--epochs", "100000", "--pa
 
 @pytest.mark.parametrize("backend", ["ssh", "slurm", "ray"])
 def test_the_same_training_is_live_stopped_and_torn_down(backend: str, cli: Program) -> None:
-    cli = replace(
-        cli, env={name: os.environ[name] for name in ("MLCONSOLE_CONFIG", "SLURM_CONF") if name in os.environ}
-    )
+    cli = reaching(cli)
     runs = [cli.json("launch", "-b", name, "--name", name, "--", *TRAIN)["id"] for name in ("local", backend)]
 
     def points(run: str) -> int:

@@ -7,6 +7,7 @@ from functools import partial
 from sqlite3 import Connection
 
 from mlconsole.actions.context import Context
+from mlconsole.actions.launchers import is_launching
 from mlconsole.catalog.jobs import Job
 from mlconsole.catalog.observations import apply_observation, set_handle
 from mlconsole.domain.jobs import Handle, Observation
@@ -14,6 +15,8 @@ from mlconsole.domain.runs import Outcome, State
 from mlconsole.errors import BackendUnreachable, MlconsoleError
 
 INTENT_SETTLES_AFTER = timedelta(seconds=60)
+#: Backends may make a token void from then on that they do not know; before, asking for it changes nothing.
+INTENT_IS_YOUNG_FOR = timedelta(seconds=40)
 
 
 def observe(ctx: Context, jobs: list[Job]) -> bool:
@@ -53,9 +56,10 @@ def _is_news(job: Job, seen: Observation) -> bool:
 def _look(ctx: Context, name: str, jobs: list[Job]) -> list[tuple[Job, Observation]]:
     try:
         backend = ctx.backend(name)
-        known = [(job, handle) for job in jobs if (handle := handle_of(ctx, job)) is not None]
+        asked = [job for job in jobs if not _is_on_its_way(ctx, job)]
+        known = [(job, handle) for job in asked if (handle := handle_of(ctx, job)) is not None]
         seen = [_about(job, each) for (job, _), each in zip(known, backend.observe([h for _, h in known]), strict=True)]
-        unsettled = [job for job in jobs if job.handle is None]
+        unsettled = [job for job in asked if job.handle is None]
         return list(zip([job for job, _ in known], seen, strict=True)) + [
             (job, observation) for job in unsettled if (observation := _settle(ctx, job)) is not None
         ]
@@ -74,12 +78,22 @@ def handle_of(ctx: Context, job: Job) -> Handle | None:
     """The handle of a job; a reply that was lost is asked for by token and kept."""
     if job.handle is not None:
         return Handle(job.backend, job.token, job.handle)
-    attempt = job.token.rpartition(".")[2]
-    directory = ctx.catalog.attempt_directory(job.run_id, int(attempt) if attempt.isdecimal() else 1)
-    found = ctx.backend(job.backend).find(job.token, str(directory))
+    found = ctx.backend(job.backend).find(job.token, _directory(ctx, job))
     if found is not None:
         ctx.catalog.write(lambda db: set_handle(db, job.number, found), durable=True)
     return found
+
+
+def _directory(ctx: Context, job: Job) -> str:
+    attempt = job.token.rpartition(".")[2]
+    return str(ctx.catalog.attempt_directory(job.run_id, int(attempt) if attempt.isdecimal() else 1))
+
+
+def _is_on_its_way(ctx: Context, job: Job) -> bool:
+    """Whether its launcher lives and has had no answer for long: a stopped one goes on one day, and submits it."""
+    if job.handle is not None or not is_launching(_directory(ctx, job)):
+        return False
+    return ctx.clock() - ctx.catalog.runs.load([job.number])[0].created_at > INTENT_IS_YOUNG_FOR
 
 
 def _settle(ctx: Context, job: Job) -> Observation | None:

@@ -13,6 +13,7 @@ from mlconsole import backends
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.jobs import observe
+from mlconsole.actions.launchers import launching
 from mlconsole.actions.lease import planned
 from mlconsole.actions.line import line_up, refuse_wishes, wish_of
 from mlconsole.actions.names import new_run_id, parse_pairs, parse_tags
@@ -255,7 +256,13 @@ def run(ctx: Context, params: LaunchParams) -> Run:
         os.makedirs(os.path.join(spec.directory, CHECKPOINTS), mode=0o700, exist_ok=True)
         bundle = write_bundle(str(ctx.settings.home / "lib"))
     spec = prepared(ctx, params, spec, backend, bundle)
+    with launching(spec.directory):
+        return _hand_over(ctx, params, backend, spec, new, sources)
 
+
+def _hand_over(
+    ctx: Context, params: LaunchParams, backend: Backend, spec: JobSpec, new: NewRun, sources: Sources
+) -> Run:
     def record_it(db: Connection, intent: NewRun) -> int:
         return intend(db, spec, intent, params, sources)
 
