@@ -12,8 +12,9 @@ import pytest
 from consolekit import Stage, opened, settled, stage
 from robot import Robot
 
-from mlconsole.actions import every
+from mlconsole.actions import named
 from mlconsole.actions.context import Context
+from mlconsole.actions.keys import KEYED
 from mlconsole.actions.launch import LaunchParams, launch
 from mlconsole.config import load
 from mlconsole.domain.query import parse
@@ -180,11 +181,10 @@ async def test_audit_says_who_did_what_and_what_came_of_it(reading: Stage) -> No
 
 async def test_help_lists_every_action_with_the_reason_where_it_is_off(reading: Stage) -> None:
     async with opened(reading.console(Location("audit")), (120, 60)) as user:
-        offers = user.app.screen.offers
         await user.presses("question_mark")
         await user.sees("Actions", "off: this console is read-only", "off: it needs a run under the cursor")
-        for action in user.app.keyed_for(offers):
-            await user.sees(action.summary)
+        for keyed in KEYED:
+            await user.sees(named(keyed.name).summary)
         await user.sees_no("Focus Next", "Copy selected text")
         await user.presses("escape")
         await user.sees("Audit")
@@ -242,16 +242,11 @@ async def test_no_key_means_two_things_wherever_the_focus_is(reading: Stage) -> 
 
 async def test_the_footer_names_keys_that_do_what_it_says(reading: Stage) -> None:
     async with opened(reading.console(Location("run", "live", cursor="log")), (160, 30)) as user:
-        acts = {action.key: action.verb or action.name for action in user.app.actions_for(user.app.screen.offers)}
+        acts = {action.key: action.word for action in user.app.actions_for(user.app.screen.offers)}
         own = user.app.screen.focused._bindings.key_to_bindings
         for key, word in list(user.app.screen.keys()):
             assert key not in own or acts.get(key) != word
         await user.sees("s stop", "r relaunch", "t tag")
-
-
-async def test_every_action_with_a_key_has_it_on_the_screens(reading: Stage) -> None:
-    keyed = {action.name for action in reading.console().every_keyed()}
-    assert keyed == {a.name for a in every() if a.key}
 
 
 async def test_the_palette_finds_actions_and_places_and_says_why_one_is_off(reading: Stage) -> None:

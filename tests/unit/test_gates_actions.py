@@ -10,6 +10,7 @@ import pytest
 
 from mlconsole import actions
 from mlconsole.actions.base import Action, option_of
+from mlconsole.actions.keys import KEYED
 from mlconsole.cli.parser import build, params_of
 from mlconsole.domain.plans import Effect
 
@@ -33,6 +34,13 @@ def test_no_two_actions_share_a_key() -> None:
     keys = [action.key for action in EVERY if action.key]
 
     assert sorted(keys) == sorted(set(keys))
+
+
+def test_the_list_of_keys_says_what_the_actions_say() -> None:
+    listed = [(keyed.name, keyed.key, keyed.wants) for keyed in KEYED]
+    wanted = {a.name: {option_of(field).cursor for field in dataclasses.fields(a.params)} - {""} for a in EVERY}
+
+    assert sorted(listed) == sorted((a.name, a.key, frozenset(wanted[a.name])) for a in EVERY if a.key)
 
 
 @each

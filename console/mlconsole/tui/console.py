@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import gc
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 
 from mlconsole import actions
-from mlconsole.actions.base import Action
 from mlconsole.actions.context import Context
+from mlconsole.actions.keys import KEYED, Keyed
 from mlconsole.errors import QueryError
 from mlconsole.render.sanitise import clean
 from mlconsole.render.width import cell_width, end, middle
 from mlconsole.tui import clipboard, places, session, signals, typed
-from mlconsole.tui.acting import Acting, options_of
+from mlconsole.tui.acting import Acting
 from mlconsole.tui.first_frame import Picture
 from mlconsole.tui.freshness import Changed, Freshness
 from mlconsole.tui.gpu_feed import GpuFeed, GpusSeen
@@ -40,17 +39,6 @@ from mlconsole.tui.work import Answered, Desk, words_of
 if TYPE_CHECKING:
     from mlconsole.tui.widgets.dialog import EditWanted, ViewWanted
 
-NOUNS_WITH_KEYS = ("launch", "run", "report", "teardown")
-NOUNS_OF = {
-    "gpu": ("gpu",),
-    "model_name": ("model",),
-    "node": ("lineage",),
-    "environment": ("env", "rollback"),
-    "alert": ("alert",),
-    "monitor": ("monitor",),
-    "firing": ("policy",),
-}
-"""Actions that are loaded where there is such a thing to act on, and nowhere else: 5 to 20 ms."""
 TICK_S = 1.0
 LEAST_PATH = 6
 USUAL_COLLECTION = (700, 10, 10)  # CPython's own
@@ -263,27 +251,9 @@ class Console(PaintedApp[None]):
         path = middle(clean(str(settings.home)), room) if room >= LEAST_PATH else ""
         return [*head, (path, "dim"), mode], right
 
-    @functools.cached_property
-    def keyed_actions(self) -> tuple[Action[Any], ...]:
-        """Every action that has a key."""
-        return tuple(a for noun in NOUNS_WITH_KEYS for a in actions.of_noun(noun) if a.key)
-
-    def keyed_for(self, offers: frozenset[str]) -> tuple[Action[Any], ...]:
-        """Every action that has a key, with those that only a screen of such offers is about."""
-        nouns = (noun for cursor, several in NOUNS_OF.items() if cursor in offers for noun in several)
-        return (*self.keyed_actions, *(a for noun in nouns for a in actions.of_noun(noun) if a.key))
-
-    def every_keyed(self) -> tuple[Action[Any], ...]:
-        """Every action that has a key on any screen."""
-        return self.keyed_for(frozenset(NOUNS_OF))
-
-    def actions_for(self, offers: frozenset[str]) -> list[Action[Any]]:
+    def actions_for(self, offers: frozenset[str]) -> list[Keyed]:
         """The actions with a key whose params the cursor of such a screen can fill in."""
-        return [
-            action
-            for action in self.keyed_for(offers)
-            if action.key != "enter" and {o.cursor for o in options_of(action) if o.cursor} <= offers
-        ]
+        return [keyed for keyed in KEYED if keyed.key != "enter" and keyed.wants <= offers]
 
     def complete(self, head: str) -> Sequence[str]:
         """Words that may stand at the end of a typed line."""

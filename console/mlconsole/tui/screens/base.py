@@ -104,8 +104,7 @@ class PlaceScreen(Screen[None]):
     def on_mount(self) -> None:
         """Add the keys of the actions that fit here, and say where we are."""
         for action in self.console.actions_for(self.offers):
-            binding = f"app.act('{action.name}')"
-            self._bindings.bind(action.key, binding, action.summary.lower(), show=False)
+            self._bindings.bind(action.key, f"app.act('{action.name}')", action.name, show=False)
         prompt = self.query_one(Prompt)
         prompt.lines = self.console.typed_lines
         prompt.completer = self.console.complete
@@ -154,7 +153,7 @@ class PlaceScreen(Screen[None]):
         wanted = {action.name: action for action in self.console.actions_for(self.offers)}
         taken = self.focused._bindings.key_to_bindings if self.focused is not None else {}
         found = [wanted[name] for name in self.shown_keys if name in wanted]
-        return [(action.key, action.verb or action.name) for action in found if action.key not in taken]
+        return [(action.key, action.word) for action in found if action.key not in taken]
 
     def on_resize(self) -> None:
         """Show the keys for which there is room."""

@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from mlconsole import actions
+from mlconsole.actions.keys import KEYED
 from mlconsole.tui.places import PLACES
 from mlconsole.tui.typed import WORDS, command_of
 from mlconsole.tui.widgets.line import Span
@@ -75,7 +77,7 @@ def _action_lines(screen: PlaceScreen) -> list[list[Span]]:
     """A line for every action that has a key, with the reason where it is off."""
     out: list[list[Span]] = []
     taken = screen.focused._bindings.key_to_bindings if screen.focused is not None else {}
-    for action in screen.console.every_keyed():
+    for action in (actions.named(keyed.name) for keyed in KEYED):
         why = screen.console.acting.why_off(action)
         if not why and action.key in taken and action.key != "enter":
             why = f"{action.key} is taken here; ^p finds it"
