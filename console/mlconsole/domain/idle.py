@@ -137,8 +137,13 @@ def _classify(track: Track, look: Look, evidence: tuple[Evidence, ...], rules: R
         return IdleClass.BUSY, "somebody who cannot be seen holds memory"
     idle_s = at_s - track.idle_since_s
     if idle_s < rules.held_s or look.facts.holder is Holder.ENDED_RUN:
-        return IdleClass.BUSY, f"nothing has moved for {idle_s:.0f} s"
+        return IdleClass.BUSY, f"nothing has moved for {_coarse(idle_s)}"
     return IdleClass.HELD, "memory is held and nothing moves"
+
+
+def _coarse(seconds: float) -> str:
+    """A time in words that do not change each second."""
+    return f"{seconds // 10 * 10:.0f} s" if seconds < 60 else f"{seconds // 60:.0f} min"
 
 
 def _began_s(idle_class: IdleClass, track: Track) -> float:

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
 from mlconsole.domain.gpu import GpuHealth, GpuReading, Source
 from mlconsole.domain.gpu_rows import GpuRow
+from mlconsole.domain.idle import IdleClass
 from mlconsole.domain.query import Query
 from mlconsole.render.money_tables import per_hour
 from mlconsole.render.spark import bar, gauge
@@ -19,6 +20,7 @@ from mlconsole.tui.gpu_feed import AT_ONCE
 from mlconsole.tui.gpu_pages import TOKENS
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
+from mlconsole.tui.steady import Steady
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.prompt import Prompt
@@ -30,9 +32,13 @@ FRAME_LINES = 4
 """Lines of the screen that are not the table's rows."""
 HEAT = "tiles, or lines again: B busy, S stalled, H held, Z zombie, E empty"
 BAR_CELLS = 10
+FULL = 100.0
 TREND_CELLS, LOOKS_A_CELL = 12, AT_ONCE
 """A minute of looks, one a second."""
 TILE_CELLS = 15
+BAR_WITHIN, WATTS_WITHIN, DEGREES_WITHIN = 3.0, 0.01, 1.0
+"""How far a bar (in percent), a power (as a part of it) and a temperature may be from what was just read: a training
+wavers by that much each second, and none of it is news."""
 
 
 class GpusScreen(ListScreen):
@@ -60,6 +66,7 @@ class GpusScreen(ListScreen):
         super().__init__(location, query)
         self._runs: dict[str, str] = {}
         self._has_tiles: bool | None = None
+        self._steady = Steady()
 
     def content(self) -> Iterable[Widget]:
         """The lines, and the tiles that stand for them where there are too many."""
@@ -149,7 +156,7 @@ class GpusScreen(ListScreen):
     def _cells(self, row: GpuRow) -> tuple[Cell, ...]:
         gpu = row.reading
         use = gpu.utilization_percent.value
-        drawn = "?" if use is None else f"{bar(use / 100, BAR_CELLS, is_ascii=self.console.look.is_ascii)} {use:3.0f}%"
+        drawn = "?" if use is None else f"{self._bar(gpu.uuid, use)} {use:3.0f}%"
         price = "" if row.price_microusd_per_h is None else per_hour(row.price_microusd_per_h)
         wasted = row.is_wasted and row.price_microusd_per_h
         past = peaks(self.console.gpus.past.get(gpu.uuid, ()))
@@ -162,11 +169,18 @@ class GpusScreen(ListScreen):
             _state(row),
             (row.run_name or row.run_id or ("leased" if row.lease else ""), "value"),
             (row.user, "value"),
-            (_figure(gpu.power_w.value, "W"), "value"),
-            (_figure(gpu.temperature_c.value, "C"), "value"),
+            (self._figure(gpu.uuid, "W", gpu.power_w.value, WATTS_WITHIN * (gpu.power_w.value or 0)), "value"),
+            (self._figure(gpu.uuid, "C", gpu.temperature_c.value, DEGREES_WITHIN), "value"),
             (price, "warn" if wasted else "value"),
-            (row.why, "dim"),
+            (_why(row), "dim"),
         )
+
+    def _bar(self, uuid: str, use: float) -> str:
+        shown = self._steady((uuid, "bar"), use, BAR_WITHIN if 0 < use < FULL else 0.0)
+        return bar(shown / FULL, BAR_CELLS, is_ascii=self.console.look.is_ascii)
+
+    def _figure(self, uuid: str, unit: str, value: float | None, within: float) -> str:
+        return "?" if value is None else f"{self._steady((uuid, unit), value, within):.0f} {unit}"
 
     def _show(self, rows: list[Row]) -> None:
         if self.is_shown:
@@ -239,15 +253,16 @@ def _state(row: GpuRow) -> Cell:
     return f"{row.idle_class.value.upper()}{age}", TOKENS.get(row.idle_class, "value")
 
 
+def _why(row: GpuRow) -> str:
+    """Of one at work which sign says so; the figure, which changes each second, stands on its page."""
+    return row.why.partition(": ")[0] if row.idle_class is IdleClass.BUSY else row.why
+
+
 def _memory(gpu: GpuReading) -> str:
     used, whole = gpu.memory_used_mib.value, gpu.memory_total_mib.value
     if used is None:
         return "?"
     return f"{used / 1024:.1f} GiB" if whole is None else f"{used / 1024:.1f}/{whole / 1024:.0f} GiB"
-
-
-def _figure(value: float | None, unit: str) -> str:
-    return "?" if value is None else f"{value:.0f} {unit}"
 
 
 def peaks(past: Sequence[float]) -> list[float]:
