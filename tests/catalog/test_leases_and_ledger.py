@@ -138,6 +138,7 @@ def test_runs_and_idle_are_the_machines_cost_by_every_axis(catalog: Catalog) -> 
 
     idle, total = lab.totals(at)
     assert total == (to_us(at) - to_us(NOW)) * 8_000_000 // 3_600_000_000
+    assert catalog.ledger.machine_time(catalog.ledger.tail(at, HOST, up(at))) == total
     for axis in set(Axis) - {Axis.TAG}:
         assert sum(value or 0 for value in lab.sums(axis, at).values()) + (idle or 0) == total, axis
     for axis in DAY_KEYS:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+
 import pytest
 from moneykit import book, priced
 
@@ -54,6 +57,23 @@ def test_runs_and_idle_add_up_to_the_total(rich: Program, axis: str) -> None:
     assert sum(item["usd"] for item in shown["items"]) + shown["idle_usd"] == pytest.approx(
         shown["total_usd"], abs=1e-6
     )
+
+
+def test_the_sum_that_must_hold_is_shown_to_the_micro_dollar_with_the_price_and_who_said_it(rich: Program) -> None:
+    rich.ended(rich.launch("true"))
+
+    found = rich.json("cost", "show")
+    words = rich("cost", "show").out
+
+    assert found["machines_usd"] == found["total_usd"]
+    assert found["runs_usd"] + found["idle_usd"] == pytest.approx(found["machines_usd"], abs=1e-9)
+    (price,) = found["prices"]
+    assert (price["usd_per_h"], price["tenure"], price["source"]) == (36000, "on_demand", "the settings file")
+    sums = re.search(r"runs \$([\d,.]+) \+ IDLE \$([\d,.]+) = \$([\d,.]+), what the machine time cost", words)
+    assert sums is not None, words
+    runs, idle, whole = (Decimal(each.replace(",", "")) for each in sums.groups())
+    assert runs + idle == whole
+    assert f"{price['host']} costs $36,000.00/h, on demand: the settings file" in words
 
 
 def test_a_live_run_is_charged_up_to_now(rich: Program) -> None:

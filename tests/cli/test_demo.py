@@ -95,6 +95,18 @@ def test_the_demo_has_a_run_that_goes_on_and_can_be_stopped(demo: Demo) -> None:
     assert (stopped["state"], stopped["outcome"]) == ("ended", "cancelled")
 
 
+def test_the_demo_costs_by_a_price_that_says_it_is_an_example_what_its_runs_and_idle_time_come_to(demo: Demo) -> None:
+    found = demo.program.json("cost", "show")
+    (budget,) = demo.program.json("budget", "list")["items"]
+
+    assert "an example price" in demo.done.err and "an example price" in found["prices"][0]["source"]
+    assert len(found["items"]) >= 10 and all(item["usd"] >= 0 for item in found["items"])
+    assert found["runs_usd"] > 0.05 and found["idle_usd"] > 0.005
+    assert found["runs_usd"] + found["idle_usd"] == pytest.approx(found["machines_usd"], abs=1e-9)
+    assert found["burn_usd_per_h"] == 12 and found["forecast_usd"] > found["month_usd"] > 0
+    assert (budget["scope"], budget["usd"]) == ("experiment:digits", 5) and 0 < budget["spent_usd"] < 5
+
+
 def test_the_demo_serves_a_model_and_takes_a_worse_one_back(demo: Demo) -> None:
     prod = demo.program.json("env", "show", "prod")
     moves = demo.program.json("env", "history", "prod")["items"]
@@ -177,5 +189,5 @@ def test_the_demo_refuses_an_interpreter_that_is_not_there(cli: Program) -> None
 def test_a_dry_run_of_the_demo_makes_nothing(cli: Program) -> None:
     plan = cli.json("demo", "--dry-run")
 
-    assert plan["action"] == "demo" and len(plan["steps"]) == 13
+    assert plan["action"] == "demo" and len(plan["steps"]) == 14
     assert list(cli.cwd.iterdir()) == []

@@ -91,6 +91,15 @@ async def test_gpus_say_who_holds_them_what_they_cost_and_that_they_are_simulate
         await user.sees("GPU 2 › Run")
 
 
+async def test_cost_says_that_runs_and_idle_are_the_machine_time_and_whose_price_it_is(reading: Stage) -> None:
+    async with opened(reading.console(Location("cost")), (80, 24)) as user:
+        await user.sees("burn $98.32/h", " of machine time", "gpu-07 costs $98.32/h, owned: a list")
+        line = next(each for each in user.lines if each.startswith("runs $"))
+        sums = [word.strip("$").replace(",", "") for word in line.split() if word.startswith("$")]
+        runs, idle, whole = (round(float(each) * 1e6) for each in sums)
+        assert runs + idle == whole > 0
+
+
 async def test_a_runs_gpus_stand_beside_its_loss_and_a_gpus_past_says_it_is_simulated(reading: Stage) -> None:
     async with opened(reading.console(Location("run", "live", cursor="gpus")), (120, 40)) as user:
         await user.sees("train/loss", "use (%)  [simulated]", "power (W)", "GPU 0", "GPU 1")

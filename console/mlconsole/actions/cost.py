@@ -11,7 +11,7 @@ from mlconsole.actions.rates import machine_here, rate_now
 from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.uptime import uptime
-from mlconsole.domain.costs import Axis, Burn, CostReport, Estimate, forecast, month_of, share_per_h
+from mlconsole.domain.costs import Axis, Burn, CostReport, Estimate, HostPrice, forecast, month_of, share_per_h
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.times import parse_duration, parse_when
 from mlconsole.errors import UsageError
@@ -53,9 +53,20 @@ def report(ctx: Context, by: Axis, since: datetime | None = None, limit: int = 0
     unsettled = ledger.tail(now, ctx.settings.host, uptime())
     items = ledger.sums(by, since, unsettled)
     idle, total = ledger.totals(since, unsettled)
-    unpriced = tuple(machine.host for machine in ledger.machines() if machine.rate is None)
+    machines = ledger.machines()
     shown = items[:limit] if limit else items
-    return CostReport(by, shown, idle, total, since, burn_now(ctx, unsettled), unpriced, len(shown) < len(items))
+    return CostReport(
+        by,
+        shown,
+        idle,
+        total,
+        since,
+        burn_now(ctx, unsettled),
+        unpriced=tuple(machine.host for machine in machines if machine.rate is None),
+        more=len(shown) < len(items),
+        machines_microusd=ledger.machine_time(unsettled) if since is None and total is not None else None,
+        prices=tuple(HostPrice(machine.host, machine.rate) for machine in machines if machine.rate is not None),
+    )
 
 
 def burn_now(ctx: Context, unsettled: str | None = None) -> Burn | None:

@@ -7,14 +7,14 @@ import shlex
 from dataclasses import dataclass, replace
 from itertools import count
 
-from mlconsole.actions import demo_loop, demo_story
+from mlconsole.actions import demo_loop, demo_money, demo_story
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
 from mlconsole.actions.launch import LAUNCH, LaunchParams
 from mlconsole.actions.sync import refresh
 from mlconsole.config import Settings, python
-from mlconsole.demo.trainings import EXPERIMENT, LONG, LONG_MINUTES, SCRIPT, TRAININGS, Training
+from mlconsole.demo.trainings import EXPERIMENT, LONG, LONG_MINUTES, LONG_ONE, SCRIPT, SHORT, Training
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.query import parse
 from mlconsole.domain.results import Listing
@@ -23,7 +23,7 @@ from mlconsole.errors import ActionFailed, MlconsoleError, UsageError
 
 AT_A_TIME = 2
 POLL_S = 0.2
-SHORT_LIMIT = "10m"
+SHORT_LIMIT, LONG_LIMIT = "10m", "25m"
 LONG_STARTS_WITHIN_S = 60.0
 PROBE_S = 60.0
 LONG_ONES, SHORT_ONES = f"tag:{LONG}", f"not tag:{LONG}"
@@ -45,24 +45,27 @@ def own_settings(settings: Settings, params: DemoParams) -> Settings:
     """The session's settings, on the demo's own catalog."""
     from pathlib import Path
 
-    return replace(settings, home=Path(os.path.abspath(params.directory), "catalog"), backend="local")
+    own = replace(settings, home=Path(os.path.abspath(params.directory), "catalog"), backend="local")
+    return demo_money.priced(own)
 
 
 def plan(ctx: Context, params: DemoParams) -> Plan:
     """What the demo makes and starts."""
     home = str(own_settings(ctx.settings, params).home)
-    steps = [Step("make a catalog of the demo's own", home)]
-    steps += [Step(f'launch "{t.name}": digits.py {shlex.join(t.flags)}', home) for t in TRAININGS]
-    steps.append(Step(f"wait for all but the first, which ends by itself after {LONG_MINUTES} minutes"))
+    steps = [Step("make a catalog of the demo's own", home), Step(f"set {demo_money.WORDS}, and a budget", home)]
+    steps += [Step(f'launch "{t.name}": digits.py {shlex.join(t.flags)}', home) for t in SHORT]
+    steps.append(Step("wait until they have ended"))
     steps.append(Step(f'release "{demo_story.GOOD[0]}", serve it on loopback as "{demo_story.ENVIRONMENT}"', home))
     steps.append(Step(f'roll out "{demo_story.WORSE[0]}", which is worse: its gate fails, and it is taken back', home))
+    long = f'launch "{LONG_ONE.name}": digits.py {shlex.join(LONG_ONE.flags)}'
+    steps.append(Step(f"{long}; it ends by itself after {LONG_MINUTES} minutes", home))
     command = f"mlconsole demo --directory {shlex.quote(params.directory)}"
     steps.append(Step("move the camera: rules see it, train again and roll out what the gates find better", home))
     return Plan("demo", Effect.WRITE, tuple(steps), command=command)
 
 
 def run(ctx: Context, params: DemoParams) -> Listing[Run]:
-    """Launch what is not there yet, two at a time, and wait for the short ones.
+    """Launch what is not there yet, two at a time, and tell the story of what they made.
 
     Raises:
         UsageError: no such interpreter.
@@ -72,6 +75,8 @@ def run(ctx: Context, params: DemoParams) -> Listing[Run]:
     os.makedirs(ctx.settings.home.parent, mode=0o700, exist_ok=True)
     ctx.say(f"The demo's catalog: {ctx.settings.home}")
     ctx.write(lambda db: None, durable=True)
+    demo_money.begin(ctx)
+    stage = demo_story.Stage(ctx.settings.home.parent, interpreter)
     missing = _missing(ctx)
     for number, training in enumerate(missing, 1):
         while len(_live(ctx, SHORT_ONES)) >= AT_A_TIME:
@@ -79,8 +84,12 @@ def run(ctx: Context, params: DemoParams) -> Listing[Run]:
         _launch(ctx, training, interpreter)
         ctx.say(f"{number} of {len(missing)}: {training.name} started, {shlex.join(training.flags)}")
     _wait_for_the_short_ones(ctx)
+    demo_story.go_live(ctx, stage)
+    if (long := _missing_long_one(ctx)) is not None:
+        _launch(ctx, long, interpreter)
+        ctx.say(f"{long.name} started, {shlex.join(long.flags)}")
     _wait_for_the_long_one(ctx)
-    demo_story.tell(ctx, demo_story.Stage(ctx.settings.home.parent, interpreter))
+    demo_story.move_camera(ctx, stage)
     _tell_what_now(ctx, params)
     return Listing("run", _runs(ctx, "sort:created"), COLUMNS)
 
@@ -115,16 +124,20 @@ def _runs(ctx: Context, query: str = "") -> list[Run]:
 
 
 def _missing(ctx: Context) -> list[Training]:
-    """The trainings to launch: those never launched here, and a long one unless one is still going on."""
+    """The short trainings that were never launched here."""
     refresh(ctx)
     there = {run.name for run in _runs(ctx)}
-    missing = [training for training in TRAININGS if not training.is_long and training.name not in there]
-    if not _live(ctx, LONG_ONES):
-        long = next(training for training in TRAININGS if training.is_long)
-        names = (f"{long.name}-{number}" for number in count(2))
-        free = long.name if long.name not in there else next(name for name in names if name not in there)
-        missing.insert(0, replace(long, name=free))
-    return missing
+    return [training for training in SHORT if training.name not in there]
+
+
+def _missing_long_one(ctx: Context) -> Training | None:
+    """The long training, under a name that is free, unless one is still going on."""
+    if _live(ctx, LONG_ONES):
+        return None
+    there = {run.name for run in _runs(ctx)}
+    names = (f"{LONG_ONE.name}-{number}" for number in count(2))
+    free = LONG_ONE.name if LONG_ONE.name not in there else next(name for name in names if name not in there)
+    return replace(LONG_ONE, name=free)
 
 
 def _live(ctx: Context, which: str) -> list[Run]:
@@ -142,7 +155,7 @@ def _launch(ctx: Context, training: Training, interpreter: str) -> None:
             name=training.name,
             cwd=str(ctx.settings.home.parent),
             tag=training.tags,
-            time_limit=None if training.is_long else SHORT_LIMIT,
+            time_limit=LONG_LIMIT if training.is_long else SHORT_LIMIT,
         ),
     )
 

@@ -48,17 +48,24 @@ class Stage:
         return self.folder / "data" / ASKED
 
 
-def tell(ctx: Context, stage: Stage) -> None:
-    """Roll out a good model, then a worse one, then let what it is asked change; does what was not done before.
+def go_live(ctx: Context, stage: Stage) -> None:
+    """Roll out a good model, then a worse one, unless something is live already.
 
     Raises:
         ActionFailed: what should have come of it did not.
     """
-    digits = _digits(stage.interpreter)
     there = [one for one in ctx.catalog.environments.all() if one.name == ENVIRONMENT]
     if not there or not there[0].pointer.generation:
-        _move(ctx, stage, digits, is_there=bool(there))
-    demo_loop.play(ctx, _scene(ctx, stage, digits))
+        _move(ctx, stage, _digits(stage.interpreter), is_there=bool(there))
+
+
+def move_camera(ctx: Context, stage: Stage) -> None:
+    """Let what the live model is asked change, and rules act on it; once.
+
+    Raises:
+        ActionFailed: what should have come of it did not.
+    """
+    demo_loop.play(ctx, _scene(ctx, stage, _digits(stage.interpreter)))
 
 
 def _scene(ctx: Context, stage: Stage, digits: Path) -> demo_loop.Scene:

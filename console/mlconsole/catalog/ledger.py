@@ -46,6 +46,7 @@ SELECT max(ended_us) FROM lease WHERE machine = :machine AND ended_us <= :boot_u
 """
 # What is settled, and what is not yet (as JSON): account, gpu, machine, day, gpu_us, microusd, energy_j, each cut at
 # the begin of the time that is asked for.
+AT_MICROUSD = 7
 TAIL = ", ".join(f"json_extract(value, '$[{i}]')" for i in range(8))
 ROWS = f"""
 WITH part AS (
@@ -132,6 +133,7 @@ LEFT JOIN ledger ON ledger.machine_time = machine_time.n
 GROUP BY machine_time.n
 HAVING machine_time.microusd != coalesce(sum(ledger.microusd), 0)
 """
+SELECT_MACHINE_TIME = "SELECT coalesce(sum(microusd), 0) FROM machine_time"
 SELECT_SPENT = f"""
 {ROWS}
 SELECT coalesce(sum(microusd), 0)
@@ -283,6 +285,11 @@ class Ledger:
         found = {bool(row[0]): row[1] for row in self._store.read(SELECT_TOTALS, _values(since, unsettled_rows))}
         known = [microusd for microusd in found.values() if microusd is not None]
         return (found.get(True) or 0, sum(known)) if known else (None, None)
+
+    def machine_time(self, unsettled_rows: str) -> int:
+        """What the machines' own time cost, from the intervals themselves and not from whose they were."""
+        ((settled,),) = self._store.read(SELECT_MACHINE_TIME)
+        return int(settled) + sum(row[AT_MICROUSD] or 0 for row in json.loads(unsettled_rows))
 
     def tail(self, now: datetime, host: str, uptime: Uptime) -> str:
         """What is not settled yet, for :meth:`sums` and :meth:`totals`."""

@@ -32,8 +32,8 @@ def _training(name: str, flags: str, *tags: str) -> Training:
 
 
 _LONG_FLAGS = f"--model cnn --hidden 4 --lr 0.01 --epochs 100000 --pause 0.05 --minutes {LONG_MINUTES}"
-TRAININGS: tuple[Training, ...] = (
-    _training("cnn-long", _LONG_FLAGS, LONG),
+LONG_ONE = _training("cnn-long", _LONG_FLAGS, LONG)
+SHORT: tuple[Training, ...] = (
     _training("mlp-64", "--hidden 64 --lr 0.1", "baseline"),
     _training("mlp-64-slow", "--hidden 64 --lr 0.005", "sweep"),
     _training("mlp-16", "--hidden 16 --lr 0.05", "sweep"),

@@ -45,11 +45,21 @@ class DayCost:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPrice:
+    """What a machine costs, and who says so."""
+
+    host: str
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
 class CostReport:
     """Costs by one axis, the dearest first.
 
     Except by tag, where a run may stand in several lines, the lines and ``idle_microusd`` add up to
     ``total_microusd``. ``unpriced`` names the machines whose price nobody said: what they cost is in no sum.
+    ``machines_microusd`` is what the machines' time cost, summed apart from whose it was; None for a report since a
+    moment, which may cut an interval in two.
     """
 
     by: Axis
@@ -60,6 +70,13 @@ class CostReport:
     burn: Burn | None = None
     unpriced: tuple[str, ...] = ()
     more: bool = False
+    machines_microusd: int | None = None
+    prices: tuple[HostPrice, ...] = ()
+
+    @property
+    def runs_microusd(self) -> int | None:
+        """What all runs cost together."""
+        return None if self.total_microusd is None else self.total_microusd - (self.idle_microusd or 0)
 
 
 @dataclass(frozen=True, slots=True)

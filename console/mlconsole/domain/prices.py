@@ -25,6 +25,11 @@ class Tenure(StrEnum):
     OWNED = "owned"
 
     @property
+    def words(self) -> str:
+        """As people say it."""
+        return self.value.replace("_", " ")
+
+    @property
     def stops_when_off(self) -> bool:
         """True when a machine that is switched off costs nothing: rented by the second, not owned or reserved."""
         return self in (Tenure.ON_DEMAND, Tenure.SPOT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlconsole.domain.budgets import BudgetState
-from mlconsole.domain.costs import Burn, CostItem, CostReport, Estimate
+from mlconsole.domain.costs import Burn, CostItem, CostReport, Estimate, HostPrice
 from mlconsole.domain.prices import Price, Tenure
 from mlconsole.domain.times import iso
 
@@ -43,10 +43,18 @@ def _report(report: CostReport) -> Document:
         "items": [_item(item) for item in report.items],
         "idle_usd": usd(report.idle_microusd),
         "total_usd": usd(report.total_microusd),
+        "runs_usd": usd(report.runs_microusd),
+        "machines_usd": usd(report.machines_microusd),
+        "prices": [_host_price(each) for each in report.prices],
         "unpriced": list(report.unpriced),
         **(_burn(report.burn) if report.burn else {}),
     }
     return found | ({"more": True} if report.more else {})
+
+
+def _host_price(price: HostPrice) -> Document:
+    rate = price.rate
+    return {"host": price.host, "usd_per_h": usd(rate.microusd_per_h), "tenure": rate.tenure, "source": rate.source}
 
 
 def _item(item: CostItem) -> Document:

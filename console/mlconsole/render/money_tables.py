@@ -7,13 +7,14 @@ from datetime import datetime
 
 from mlconsole.domain.budgets import BudgetState
 from mlconsole.domain.costs import Axis, Burn, CostItem, CostReport, Estimate
-from mlconsole.domain.prices import Price, Tenure
+from mlconsole.domain.prices import MICRO, Price, Tenure
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers
 from mlconsole.render.sanitise import clean
 from mlconsole.render.tables import table
 
 UNKNOWN = "unknown"
+MOST_SOURCE = 200
 
 
 def lines(result: object, now: datetime) -> list[str] | None:
@@ -39,6 +40,11 @@ def usd(microusd: int | None) -> str:
     return UNKNOWN if microusd is None else numbers.money(microusd)
 
 
+def exact(microusd: int | None) -> str:
+    """Money to the micro-dollar, where it has to add up."""
+    return UNKNOWN if microusd is None else f"${microusd // MICRO:,}.{microusd % MICRO:06}"
+
+
 def per_hour(microusd: int | None) -> str:
     """Money an hour; small sums to the tenth of a cent."""
     if microusd is None:
@@ -58,7 +64,27 @@ def _report(report: CostReport) -> list[str]:
     if report.unpriced:
         hosts = ", ".join(clean(host) for host in report.unpriced)
         out.append(f"What {hosts} costs is not known and in no sum. Say it in the settings file: [machine]")
-    return out + (_burn(report.burn) if report.burn else [])
+    return [*out, *balance_words(report), *(_burn(report.burn) if report.burn else []), *price_words(report)]
+
+
+def balance_words(report: CostReport) -> list[str]:
+    """That runs and IDLE come to what the machines cost, with the figures; nothing where that is not known."""
+    if report.machines_microusd is None:
+        return []
+    words = f"runs {exact(report.runs_microusd)} + IDLE {exact(report.idle_microusd)}"
+    whole = exact(report.machines_microusd)
+    if report.machines_microusd == report.total_microusd:
+        return [f"{words} = {whole}, what the machine time cost"]
+    return [f"{words} is not the {whole} that the machine time cost: see mlconsole doctor"]
+
+
+def price_words(report: CostReport) -> list[str]:
+    """What each machine costs, and who says so."""
+    return [
+        f"{clean(each.host)} costs {per_hour(each.rate.microusd_per_h)}, {each.rate.tenure.words}: "
+        f"{clean(each.rate.source, MOST_SOURCE)}"
+        for each in report.prices
+    ]
 
 
 def _item(item: CostItem) -> tuple[str, ...]:

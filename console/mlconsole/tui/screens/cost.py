@@ -12,7 +12,7 @@ from mlconsole.actions.cost import report
 from mlconsole.domain.costs import Axis, CostItem, CostReport
 from mlconsole.domain.query import Query
 from mlconsole.render import numbers
-from mlconsole.render.money_tables import per_hour, usd
+from mlconsole.render.money_tables import exact, per_hour, price_words, usd
 from mlconsole.render.spark import bar
 from mlconsole.tui.headlines import budget_spans
 from mlconsole.tui.places import Location
@@ -53,6 +53,8 @@ class CostScreen(ListScreen):
     def content(self) -> Iterable[Widget]:
         """The budgets, where there are any, over the lines."""
         yield Line(id="burn")
+        yield Line(id="balance")
+        yield Line(id="prices")
         yield Line(id="budgets")
         yield from super().content()
 
@@ -94,7 +96,9 @@ class CostScreen(ListScreen):
     def show_title(self, right: Sequence[Span] = ()) -> None:
         """The axis, and under the title what burns, was spent and is budgeted."""
         super().show_title([(f"by {self._axis.value}", "accent"), *right])
-        for name, spans in (("burn", self._burn()), ("budgets", self._budgets)):
+        balance, prices = self._balance(), self._prices()
+        shown = (("burn", self._burn()), ("balance", balance), ("prices", prices), ("budgets", self._budgets))
+        for name, spans in shown:
             line = self.query_one(f"#{name}", Line)
             line.display = bool(spans)
             line.show(spans)
@@ -109,6 +113,19 @@ class CostScreen(ListScreen):
         words += [("   today ", "label"), (numbers.money(burn.today_microusd), "value")]
         words += [("   month ", "label"), (numbers.money(burn.month_microusd), "value")]
         return [*words, (f" → {numbers.money(burn.forecast_microusd)} by its end", "dim")]
+
+    def _balance(self) -> list[Span]:
+        found = self._report
+        if found is None or found.machines_microusd is None:
+            return []
+        spans: list[Span] = [("runs ", "label"), (exact(found.runs_microusd), "value"), (" + IDLE ", "label")]
+        spans += [(exact(found.idle_microusd), "warn"), (" = ", "label"), (exact(found.machines_microusd), "strong")]
+        if found.machines_microusd == found.total_microusd:
+            return [*spans, (" of machine time", "label")]
+        return [*spans, (" of machine time DOES NOT HOLD: see mlconsole doctor", "state.bad")]
+
+    def _prices(self) -> list[Span]:
+        return [("   ".join(price_words(self._report)), "dim")] if self._report and self._report.prices else []
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
