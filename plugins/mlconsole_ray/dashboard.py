@@ -76,9 +76,18 @@ class Dashboard:
         return str(reply.json().get("logs", "")).encode() if reply.is_success else b""
 
     def nodes(self, backend: str) -> list[HostStatus]:
-        """Every node that is alive."""
+        """Every node that is alive, and what is free of it as far as its head tells."""
         found = self._get("/nodes?view=summary")["data"]["summary"]
-        return [_host(backend, each) for each in found if each.get("raylet", {}).get("state") == "ALIVE"]
+        used = self._usage()
+        return [_host(backend, each, used) for each in found if each.get("raylet", {}).get("state") == "ALIVE"]
+
+    def _usage(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is used of each node, by its id; empty where the head runs no autoscaler, or tells it otherwise."""
+        try:
+            reply = self._request("GET", "/api/cluster_status").json()
+            return dict(reply["data"]["clusterStatus"]["loadMetricsReport"]["usageByNode"])
+        except (ValueError, KeyError, TypeError):
+            return {}
 
     def _get(self, path: str) -> Any:
         return self._read(self._request("GET", path))
@@ -109,9 +118,15 @@ def _row(job: Mapping[str, Any]) -> JobRow:
     return JobRow(job["submission_id"], str(job["status"]), words[:MESSAGE_CHARACTERS], folder)
 
 
-def _host(backend: str, node: Mapping[str, Any]) -> HostStatus:
-    total = node["raylet"].get("resourcesTotal", {})
+def _host(backend: str, node: Mapping[str, Any], usage: Mapping[str, Mapping[str, Any]]) -> HostStatus:
+    raylet = node["raylet"]
+    total, used = raylet.get("resourcesTotal", {}), usage.get(raylet.get("nodeId", ""), {})
     name = f"{node.get('hostname', '')} {node.get('ip', '')}".strip()
-    return HostStatus(
-        backend, name, "alive", True, cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)), reason=""
-    )
+    cpus, gpus = (int(total.get(kind, 0)) for kind in ("CPU", "GPU"))
+    cpus_free, gpus_free = (_free(used[kind]) if kind in used else None for kind in ("CPU", "GPU"))
+    return HostStatus(backend, name, "alive", True, cpus, cpus_free, gpus, gpus_free)
+
+
+def _free(share: tuple[float, float]) -> int:
+    """Whole ones that are left, of ``[used, total]``: jobs may take parts of one."""
+    return int(share[1] - share[0])

@@ -17,6 +17,16 @@ from mlconsole_slurm.words import JobRow, word_of
 ANSWER_S = 20.0
 # The comment goes last: it alone may hold a bar.
 FORMAT = "%A|%T|%r|%N|%Z|%k"
+#: What sinfo says of a node, and in how many characters: a field may hold any character, so that widths part them.
+NODE_FIELDS = {
+    "NodeList": 64,
+    "StateCompact": 16,
+    "CPUsState": 32,
+    "Memory": 16,
+    "Gres": 200,
+    "GresUsed": 200,
+    "Reason": 200,
+}
 AWAY = ("unable to contact", "connection refused", "timed out", "could not resolve", "communication", "socket timed")
 
 
@@ -67,24 +77,10 @@ class Commands:
 
     def nodes(self, backend: str) -> list[HostStatus]:
         """Every node."""
-        out = self._run(["sinfo", "--noheader", "--Node", "--format=%N|%t|%C|%m|%G|%E"])
-        found = {}
-        for line in out.splitlines():
-            name, state, cpus, memory, gres, reason = line.split("|", 5)
-            state = state.rstrip("*~#$@+-")
-            free, total = (int(each) for each in (cpus.split("/")[1], cpus.split("/")[3]))
-            found[name] = HostStatus(
-                backend,
-                name,
-                state,
-                state in ("idle", "mix", "alloc"),
-                cpus=total,
-                cpus_free=free,
-                gpus=gpus_of(gres),
-                memory_mib=int(memory) if memory.isdigit() else None,
-                reason="" if reason == "none" else reason,
-            )
-        return list(found.values())
+        wanted = ",".join(f"{name}:{width}" for name, width in NODE_FIELDS.items())
+        out = self._run(["sinfo", "--noheader", "--Node", f"--Format={wanted}"])
+        rows = (_columns(line) for line in out.splitlines())
+        return list({row["NodeList"]: _node(backend, row) for row in rows}.values())
 
     def _run(self, argv: Sequence[str], given: str = "", *, is_lenient: bool = False) -> str:
         try:
@@ -105,6 +101,32 @@ class Commands:
 
 def _is_away(words: str) -> bool:
     return any(each in words.lower() for each in AWAY)
+
+
+def _columns(line: str) -> dict[str, str]:
+    found, at = {}, 0
+    for name, width in NODE_FIELDS.items():
+        found[name] = line[at : at + width].strip()
+        at += width
+    return found
+
+
+def _node(backend: str, row: Mapping[str, str]) -> HostStatus:
+    state = row["StateCompact"].rstrip("*~#$@+-")
+    parts = row["CPUsState"].split("/")  # Allocated, idle, other, all.
+    gpus = gpus_of(row["Gres"])
+    return HostStatus(
+        backend,
+        row["NodeList"],
+        state,
+        state in ("idle", "mix", "alloc"),
+        cpus=int(parts[3]),
+        cpus_free=int(parts[1]),
+        gpus=gpus,
+        gpus_free=gpus - gpus_of(row["GresUsed"]),
+        memory_mib=int(row["Memory"]) if row["Memory"].isdigit() else None,
+        reason="" if row["Reason"] == "none" else row["Reason"],
+    )
 
 
 def gpus_of(gres: str) -> int:

@@ -94,8 +94,13 @@ class Rest:
         for node in self._ask("GET", "nodes")["nodes"]:
             state = _text(node["state"]).lower()
             takes = state in ("idle", "mixed", "allocated") and "DRAIN" not in node.get("state_flags", ())
-            words = {"cpus": int(node["cpus"]), "gpus": gpus_of(node.get("gres", ""))}
-            found.append(HostStatus(backend, node["name"], state, takes, reason=node.get("reason", ""), **words))
+            cpus, gpus = int(node["cpus"]), gpus_of(node.get("gres", ""))
+            free = (node.get("idle_cpus"), gpus - gpus_of(node["gres_used"]) if "gres_used" in node else None)
+            found.append(
+                HostStatus(
+                    backend, node["name"], state, takes, cpus, free[0], gpus, free[1], reason=node.get("reason", "")
+                )
+            )
         return found
 
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:

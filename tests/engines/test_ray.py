@@ -53,6 +53,13 @@ def test_the_cluster_tells_its_version_and_nodes(jobs: Jobs) -> None:
     assert [(each.cpus, each.gpus) for each in jobs.backend.hosts()] == [(4, 4), (4, 4)]  # type: ignore[attr-defined]
 
 
+def test_it_is_told_how_many_gpus_of_a_node_are_free(jobs: Jobs) -> None:
+    handle = jobs.python(SLEEP, resources=Resources(gpus=3))
+    until(lambda: b"up" in jobs.output(handle), 60)
+    hosts = jobs.backend.hosts  # type: ignore[attr-defined]
+    until(lambda: sorted(each.gpus_free or 0 for each in hosts()) == [1, 4], 30)
+
+
 def test_gpus_are_counted_and_handed_over(jobs: Jobs) -> None:
     handle = jobs.python("import os; print(os.environ['CUDA_VISIBLE_DEVICES'])", resources=Resources(gpus=2))
     assert ended(jobs, handle, 60).outcome is Outcome.SUCCEEDED

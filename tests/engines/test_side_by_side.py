@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -9,10 +10,28 @@ import pytest
 
 from engines.looking import reaching
 from jobkit import until
+from mlconsole.actions.context import Context
+from mlconsole.config import load
 from mlconsole.demo import digits
+from mlconsole.tui.console import Console
+from mlconsole.tui.places import Location
 from program import Program
+from tui.robot import Robot
 
 TRAIN = (sys.executable, str(Path(digits.__file__)), "--epochs", "100000", "--pause", "0.05", "--minutes", "5")
+
+
+async def both_are_on_the_jobs_screen(cli: Program, backend: str) -> None:
+    context = Context(load(cli.environment()))
+    async with Console(context, Location("jobs")).run_test(size=(120, 40)) as pilot:
+        user = Robot(pilot)
+        for name in ("local", backend):
+            await user.waits(lambda name=name: shows(user, name, "answers"), f"{name} with an answer")  # type: ignore[misc]
+            await user.waits(lambda name=name: shows(user, name, "● running"), f"the run on {name}")  # type: ignore[misc]
+
+
+def shows(user: Robot, name: str, state: str) -> bool:
+    return any(name in line.split()[:2] and state in line for line in user.lines)
 
 
 @pytest.mark.parametrize("backend", ["ssh", "slurm", "ray"])
@@ -36,6 +55,7 @@ def test_the_same_training_is_live_stopped_and_torn_down(backend: str, cli: Prog
     shown = [cli.json("run", "show", run) for run in runs]
     assert [each["backend"] for each in shown] == ["local", backend]
     assert shown[0]["params"] == shown[1]["params"]
+    asyncio.run(both_are_on_the_jobs_screen(cli, backend))
     for run in runs:
         assert cli("run", "stop", run, "--grace", "5s", "--yes").code == 0
         assert cli.json("run", "show", run)["outcome"] == "cancelled"

@@ -91,6 +91,16 @@ def test_what_slurm_refuses_is_told_in_its_words(jobs: Jobs) -> None:
         jobs.python("pass", options={"host": "n1"})
 
 
+def test_either_way_tells_how_many_gpus_are_free(both: Jobs) -> None:
+    from mlconsole.plugin_api import Resources
+
+    handle = both.python(SLEEP, resources=Resources(gpus=3))
+    both.said(handle, b"up")
+    node = glance(both, handle).host
+    free = {each.name: (each.cpus_free, each.gpus_free) for each in both.backend.hosts()}  # type: ignore[attr-defined]
+    assert (free.pop(node), set(free.values())) == ((7, 1), {(8, 4)})
+
+
 def test_gpus_are_asked_for_and_handed_over(jobs: Jobs) -> None:
     from mlconsole.plugin_api import Resources
 
