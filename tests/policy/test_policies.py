@@ -286,6 +286,27 @@ def test_one_that_was_stopped_past_its_lease_comes_too_late(desk: Desk) -> None:
     assert sum(backend.jobs.values()) == 1 and desk.states() == ["done"]
 
 
+def test_one_that_was_stopped_past_its_lease_ends_what_it_had_begun_and_nobody_repeats_it(desk: Desk) -> None:
+    desk.backend = backend = CountingBackend()
+    desk.arm(LAUNCH)
+    desk.add_dataset("d")
+    stopped = desk.claim()
+    assert stopped.keep() and stopped.fence is not None
+    evaluate(desk.ctx, stopped.fence, desk.clock.boot)
+    (firing,) = desk.catalog.firings.in_state(FiringState.DUE)
+    doing = Doing(firing, holder_text(stopped.me, "x"), stopped.fence)
+    desk.catalog.write(lambda db: doing.claim(db, desk.clock.now, None, "", ""))
+    desk.catalog.write(doing.wrap(lambda db: None))
+    desk.clock.passes(minutes=1)
+    desk.work(desk.claim())
+    assert desk.states() == ["started"]
+
+    desk.catalog.write(doing.wrap(lambda db: None))
+    assert desk.catalog.write(lambda db: doing.end(db, FiringState.DONE, "", desk.clock.now))
+
+    assert desk.states() == ["done"] and not backend.jobs
+
+
 def test_a_run_that_a_person_has_cancelled_is_not_launched_again(desk: Desk) -> None:
     desk.backend = backend = CountingBackend()
     desk.arm(LAUNCH)

@@ -71,7 +71,7 @@ SET state = 'started', fence = :fence, holder = :holder, tries = tries + 1, begu
 WHERE n = :n AND state = :before
 """
 BEGIN = "UPDATE firing SET begun = 1 WHERE n = :n AND state = 'started' AND holder = :holder AND begun = 0"
-IS_MINE = "SELECT 1 FROM firing WHERE n = :n AND state = 'started' AND holder = :holder"
+IS_BEGUN = "SELECT begun FROM firing WHERE n = :n AND state = 'started' AND holder = :holder"
 END = """
 UPDATE firing
 SET state = :state, why = :why, ended_us = :now, run_id = CASE WHEN :run_id = '' THEN run_id ELSE :run_id END
@@ -190,15 +190,21 @@ class Doing:
         return db.execute(CLAIM, row).rowcount > 0
 
     def wrap(self, change: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
-        """The change with its cause: refused after a takeover, and what it makes goes back to the firing."""
+        """The change with its cause: what it makes goes back to the firing.
+
+        The first one needs the lease. What has begun nobody else repeats while its process lives, so that a process
+        which was stopped past its lease carries it to its end.
+        """
 
         def caused(db: sqlite3.Connection) -> T:
             mine = {"n": self._firing.number, "holder": self._holder}
-            if self._fence is not None:
-                require(db, self._fence)
-            if db.execute(IS_MINE, mine).fetchone() is None:
+            row = db.execute(IS_BEGUN, mine).fetchone()
+            if row is None:
                 raise LeaseLost("Another one carries this firing out.")
-            db.execute(BEGIN, mine)
+            if not row[0]:
+                if self._fence is not None:
+                    require(db, self._fence)
+                db.execute(BEGIN, mine)
             runs, events, rollouts = db.execute(NEWEST).fetchone()
             result = change(db)
             db.execute(CAUSED_RUNS, {**mine, "after": runs})
