@@ -9,8 +9,8 @@ from mlconsole.catalog.alerts import WATCHER
 from mlconsole.domain.alerts import Alert, AlertState
 from mlconsole.render import numbers
 from mlconsole.render.watch_tables import state_words
+from mlconsole.tui.alert_pages import SEVERITIES, token_of
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.alert import SEVERITIES, token_of
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.rows import Cell, Row

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 
 from mlconsole.domain.compare import ComparedRow, Comparison, compare
@@ -15,12 +15,11 @@ from mlconsole.domain.runs import Run
 from mlconsole.render import numbers
 from mlconsole.render.states import mark_of
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.screens.sections import SectionScreen, section_bindings
 from mlconsole.tui.sources import points_of
 from mlconsole.tui.widgets.chart_sheet import ChartData, Points, Series
 from mlconsole.tui.widgets.charts import Charts
 from mlconsole.tui.widgets.columns import Column
-from mlconsole.tui.widgets.line import Line, Span
 from mlconsole.tui.widgets.rows import ListSource, Row
 from mlconsole.tui.widgets.scatter import Scatter
 from mlconsole.tui.widgets.table import Table
@@ -39,19 +38,17 @@ class Seen:
     charts: tuple[ChartData, ...]
 
 
-class CompareScreen(PlaceScreen):
+class CompareScreen(SectionScreen):
     """The marked runs; tab turns from the table to the curves and to a scatter of a param against a metric."""
 
     CSS_PATH = "compare.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(i), f"section('{name}')", name, show=False) for i, name in enumerate(SECTIONS, 1)),
-        Binding("tab", "next_section", "table, curves or scatter", show=False),
-        Binding("escape", "app.go_back", "back", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = section_bindings(SECTIONS)
+    has_head = False
+    sections = SECTIONS
+    own_widgets = SECTIONS
 
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
-        self._section = location.cursor if location.cursor in SECTIONS else SECTIONS[0]
         self._seen: Seen | None = None
 
     @property
@@ -59,25 +56,11 @@ class CompareScreen(PlaceScreen):
         """The runs that are compared."""
         return [word for word in self.location.target.split(",") if word][:MOST_RUNS]
 
-    def content(self) -> Iterable[Widget]:
-        """The tabs, and one section."""
-        yield Line(id="tabs")
+    def section_widgets(self) -> Iterable[Widget]:
+        """What differs, the curves, and a param against a metric."""
         yield Table(ListSource([]), (Column("key", "", width=20, priority=0),), empty="Reading ...", id="table")
         yield Charts(id="curves")
         yield Scatter(id="scatter")
-
-    def on_mount(self) -> None:
-        """Read the runs."""
-        self._show_section()
-        self.look_again()
-
-    def cursor_name(self) -> str:
-        """The section that is shown."""
-        return self._section
-
-    def keys(self) -> list[tuple[str, str]]:
-        """The keys that matter here."""
-        return [("tab", "table / curves / scatter"), ("-", "back"), *super().keys()]
 
     def look_again(self) -> None:
         """Read the runs again."""
@@ -115,28 +98,6 @@ class CompareScreen(PlaceScreen):
         self.query_one(Charts).show_charts(seen.charts)
         self.query_one(Scatter).show(runs)
         self.show_title()
-
-    def action_section(self, name: str) -> None:
-        """Show another section."""
-        self._section = name
-        self._show_section()
-
-    def action_next_section(self) -> None:
-        """Turn to the other section."""
-        self.action_section(SECTIONS[(SECTIONS.index(self._section) + 1) % len(SECTIONS)])
-
-    def _show_section(self) -> None:
-        spans: list[Span] = []
-        for i, name in enumerate(SECTIONS, 1):
-            spans += [(f"{i} {name}", "cursor" if name == self._section else "dim"), ("  ", "value")]
-        self.query_one("#tabs", Line).show(spans)
-        for name in SECTIONS:
-            self.query_one(f"#{name}").display = name == self._section
-        self.focus_content()
-
-    def focus_content(self) -> None:
-        """The section takes the keys."""
-        self.set_focus(self.query_one(f"#{self._section}"))
 
 
 def rows_of(comparison: Comparison) -> list[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -17,56 +16,42 @@ from mlconsole.render.curves import XAxis
 from mlconsole.tui import gpu_charts
 from mlconsole.tui.gpu_pages import TOKENS, Lines, evidence, figures, head_lines, holders
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.screens.sections import SectionScreen, section_bindings
 from mlconsole.tui.widgets.chart_sheet import ChartData
 from mlconsole.tui.widgets.charts import Charts
-from mlconsole.tui.widgets.line import Line, Span
-from mlconsole.tui.widgets.page import Page
-from mlconsole.tui.widgets.sections import section_spans
+from mlconsole.tui.widgets.line import Span
 
 SECTIONS = ("history", "holders", "evidence", "figures")
 SPANS_S = {"the last hour": 3600, "the last day": 86_400, "the last 30 days": 30 * 86_400}
 
 
-class GpuScreen(PlaceScreen):
+class GpuScreen(SectionScreen):
     """The page of one GPU; the digits and tab change its section, ``w`` the time that is drawn."""
 
     CSS_PATH = "gpu.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(i), f"section('{name}')", name, show=False) for i, name in enumerate(SECTIONS, 1)),
-        Binding("tab", "next_section(1)", "next section", show=False),
-        Binding("shift+tab", "next_section(-1)", "section before", show=False),
-        Binding("escape", "app.go_back", "back", show=False),
+        *section_bindings(SECTIONS),
         Binding("w", "span", "an hour, a day or a month of its past", show=False),
         Binding("u", "run", "the run that holds it", show=False),
     ]
+    sections = SECTIONS
+    own_widgets = ("history",)
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked", "gpu"})
     shown_keys: ClassVar[tuple[str, ...]] = ("teardown", "gpu keep", "run stop")
     wants_gpus: ClassVar[bool] = True
 
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
-        self._section = location.cursor if location.cursor in SECTIONS else SECTIONS[0]
         self._span = next(iter(SPANS_S))
         self._row: GpuRow | None = None
 
-    def content(self) -> Iterable[Widget]:
-        """The head, the tabs, and one section."""
-        yield Page(id="head")
-        yield Line(id="tabs")
+    def section_widgets(self) -> Iterable[Widget]:
+        """The charts of its past."""
         yield Charts(empty="Its past is kept while a console or mlconsole watch is open: nothing yet.", id="history")
-        yield Page(id="page")
 
     def on_mount(self) -> None:
-        """Begin to look."""
-        self.query_one("#head").can_focus = False
+        """Its past is drawn over the time of day."""
         self.query_one("#history", Charts).sheet.axis = XAxis.TIME
-        self._show_section()
-        self.look_again()
-
-    def cursor_name(self) -> str:
-        """The section that is shown."""
-        return self._section
 
     def filled(self, cursor: str) -> object:
         """This GPU, or the run that holds it."""
@@ -81,7 +66,8 @@ class GpuScreen(PlaceScreen):
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
-        return [("1-4 tab", "section"), ("w", "hour / day / month"), ("u", "its run"), *super().keys()]
+        section, *others = super().keys()
+        return [section, ("w", "hour / day / month"), ("u", "its run"), *others]
 
     def look_again(self) -> None:
         """Read its past again, and take the last look."""
@@ -108,11 +94,9 @@ class GpuScreen(PlaceScreen):
         self._row = row = self.console.gpus.row(self.location.target)
         if row is not None:
             self.console.names[self.location.target] = str(row.reading.index)
-        head = self._head(row)
-        self.query_one("#head", Page).show(head)
-        self.query_one("#head").styles.height = len(head)
+        self.show_head(self._head(row))
         self.query_one("#history", Charts).show_charts(charts)
-        self._show_page()
+        self.show_page()
         self.show_title()
 
     def show_title(self, right: Sequence[Span] = ()) -> None:
@@ -136,27 +120,21 @@ class GpuScreen(PlaceScreen):
         past = tuple(self.console.gpus.past.get(row.reading.uuid, ()))
         return head_lines(row, past, is_ascii=is_ascii, idle=self.console.ctx.settings.idle)
 
-    def _show_page(self) -> None:
-        page = self.query_one("#page", Page)
-        if self._row is not None and self._section != "history":
-            page.show({"holders": holders, "evidence": evidence, "figures": figures}[self._section](self._row))
+    def page_lines(self, section: str) -> Lines | None:
+        """The lines of a section."""
+        if self._row is None:
+            return None
+        return {"holders": holders, "evidence": evidence, "figures": figures}[section](self._row)
 
-    def action_section(self, name: str) -> None:
-        """Show another section."""
-        self._section = name
-        self.location = replace(self.location, cursor=name)
-        self._show_section()
-        self._show_page()
-
-    def action_next_section(self, step: int) -> None:
-        """Show the section after or before."""
-        self.action_section(SECTIONS[(SECTIONS.index(self._section) + step) % len(SECTIONS)])
+    def tabs_note(self) -> str:
+        """The time that is drawn."""
+        return self._span if self.section == "history" else ""
 
     def action_span(self) -> None:
         """Draw more of its past, or the last hour again."""
         spans = list(SPANS_S)
         self._span = spans[(spans.index(self._span) + 1) % len(spans)]
-        self._show_section()
+        self.show_tabs()
         self.look_again()
 
     def action_run(self) -> None:
@@ -165,24 +143,6 @@ class GpuScreen(PlaceScreen):
             self.console.go(Location("run", self._row.run_id))
         else:
             self.say("No run holds it.", "dim")
-
-    def _show_section(self) -> None:
-        self._show_tabs()
-        self.query_one("#history").display = self._section == "history"
-        self.query_one("#page").display = self._section != "history"
-        self.focus_content()
-
-    def _show_tabs(self) -> None:
-        note: Span = (f"   {self._span}", "dim") if self._section == "history" else ("", "dim")
-        self.query_one("#tabs", Line).show([*section_spans(SECTIONS, self._section, self.size.width), note])
-
-    def on_resize(self) -> None:
-        """Stand the tabs anew."""
-        self._show_tabs()
-
-    def focus_content(self) -> None:
-        """The section takes the keys."""
-        self.set_focus(self.query_one("#history" if self._section == "history" else "#page"))
 
 
 def _is_of(uuid: str, source: Source, row: GpuRow) -> bool:

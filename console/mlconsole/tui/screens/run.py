@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,21 +23,16 @@ from mlconsole.render.states import mark_of
 from mlconsole.tui import gpu_charts, run_pages
 from mlconsole.tui.explorer import Explorer, View
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.screens.sections import SectionScreen, section_bindings
 from mlconsole.tui.sources import points_of
 from mlconsole.tui.widgets.chart_sheet import ChartData, Points, Series
 from mlconsole.tui.widgets.charts import Charts
-from mlconsole.tui.widgets.line import Line, Span
+from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.log import LogView
 from mlconsole.tui.widgets.log_messages import CopyWanted
 from mlconsole.tui.widgets.page import Page
-from mlconsole.tui.widgets.sections import section_spans
 
 SECTIONS = ("charts", "params", "log", "environment", "code", "artifacts", "timeline", "lineage", "gpus")
-WIDGETS = ("charts", "log", "gpus")
-"""Sections with a widget of their own; the others share a page."""
-SHORT = {"environment": "env", "artifacts": "files"}
-"""Shorter words for the tabs, where the line is too narrow for all of them in full."""
 DIFF_LIMIT = 1 << 20
 
 
@@ -53,46 +48,35 @@ class Seen:
     gpus: tuple[ChartData, ...] = ()
 
 
-class RunScreen(PlaceScreen):
+class RunScreen(SectionScreen):
     """The page of one run; the digits and tab change its section."""
 
     CSS_PATH = "run.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(i), f"section('{name}')", name, show=False) for i, name in enumerate(SECTIONS, 1)),
-        Binding("tab", "next_section(1)", "next section", show=False),
-        Binding("shift+tab", "next_section(-1)", "section before", show=False),
-        Binding("escape", "app.go_back", "back", show=False),
+        *section_bindings(SECTIONS),
         Binding("v", "view", "open the log, diff or page in $PAGER", show=False),
         Binding("V", "edit", "open the log, or a copy of the page, in $EDITOR", show=False),
     ]
+    sections = SECTIONS
+    own_widgets = ("charts", "log", "gpus")
+    short_words: ClassVar[Mapping[str, str]] = {"environment": "env", "artifacts": "files"}
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
     wants_gpus: ClassVar[bool] = True
     shown_keys: ClassVar[tuple[str, ...]] = ("run stop", "run relaunch", "run tag", "report")
 
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
-        self._section = location.cursor if location.cursor in SECTIONS else SECTIONS[0]
         self._seen: Seen | None = None
 
-    def content(self) -> Iterable[Widget]:
-        """The head, the tabs, and one section."""
-        yield Page(id="head")
-        yield Line(id="tabs")
+    def section_widgets(self) -> Iterable[Widget]:
+        """The charts, the log, and what its GPUs did."""
         yield Charts(id="charts")
-        yield Page(id="page")
         yield LogView(id="log")
         yield Charts(empty="No GPU of this run has a past: it leased none, or nobody was watching.", id="gpus")
 
     def on_mount(self) -> None:
-        """Read the run."""
-        self.query_one("#head").can_focus = False
+        """What its GPUs did is drawn over the time of day."""
         self.query_one("#gpus", Charts).sheet.axis = XAxis.TIME
-        self._show_section()
-        self.look_again()
-
-    def cursor_name(self) -> str:
-        """The section that is shown."""
-        return self._section
 
     def on_log_copy_wanted(self, event: CopyWanted) -> None:
         """Copy out of the log."""
@@ -100,22 +84,22 @@ class RunScreen(PlaceScreen):
 
     def action_view(self) -> None:
         """Open what is shown in the user's pager, which has the terminal meanwhile."""
-        if self._section == "log" and self._seen is not None and self._seen.log is not None:
+        if self.section == "log" and self._seen is not None and self._seen.log is not None:
             self.console.handoff.view(self._seen.log)
         else:
             self.console.handoff.view_text(self._text())
 
     def action_edit(self) -> None:
         """Open what is shown in the user's editor: the log itself, of anything else a copy."""
-        if self._section == "log" and self._seen is not None and self._seen.log is not None:
+        if self.section == "log" and self._seen is not None and self._seen.log is not None:
             self.console.handoff.edit(self._seen.log)
         else:
             self.console.handoff.edit_text(self._text())
 
     def _text(self) -> str:
-        if self._section == "code" and self._seen is not None:
+        if self.section == "code" and self._seen is not None:
             return self._seen.diff
-        if self._section == "charts" and self._seen is not None:
+        if self.section == "charts" and self._seen is not None:
             lines = run_pages.params(self._seen.details, self.console.ctx.clock())
             return "\n".join("".join(text for text, _ in line) for line in lines)
         return "\n".join(self.query_one("#page", Page).lines)
@@ -125,13 +109,9 @@ class RunScreen(PlaceScreen):
         found = self._seen.details.run.id if self._seen else self.location.target
         return (found,) if cursor == "marked" else found
 
-    def keys(self) -> list[tuple[str, str]]:
-        """The keys that matter here."""
-        return [(f"1-{len(SECTIONS)} tab", "section"), ("-", "back"), *super().keys()]
-
     def look_again(self) -> None:
         """Read the run again."""
-        if self._section == "gpus":
+        if self.section == "gpus":
             self.console.gpus.start()
         self.console.reads.do(self._read, self._show)
 
@@ -151,7 +131,7 @@ class RunScreen(PlaceScreen):
 
     def _gpus(self, run: Run, points: Sequence[Points]) -> tuple[ChartData, ...]:
         """What its GPUs did, over its loss, from its start on."""
-        if self._section != "gpus" or run.started_at is None:
+        if self.section != "gpus" or run.started_at is None:
             return ()
         ctx = self.console.ctx
         start_s, now_s = run.started_at.timestamp(), ctx.clock().timestamp()
@@ -179,13 +159,11 @@ class RunScreen(PlaceScreen):
         self._seen = seen
         run = seen.details.run
         self.console.names[self.location.target] = run.name
-        head = run_pages.summary(seen.details, self.console.ctx.clock())
-        self.query_one("#head", Page).show(head)
-        self.query_one("#head").styles.height = len(head)
+        self.show_head(run_pages.summary(seen.details, self.console.ctx.clock()))
         self.query_one("#charts", Charts).show(run.name, seen.metrics)
         self.query_one("#log", LogView).open(seen.log)
         self.query_one("#gpus", Charts).show_charts(seen.gpus)
-        self._show_page()
+        self.show_page()
         self.show_title()
 
     def show_title(self, right: Sequence[Span] = ()) -> None:
@@ -195,50 +173,29 @@ class RunScreen(PlaceScreen):
             right = [*right, (f"{mark.glyph} {mark.word}", mark.token)]
         super().show_title(right)
 
-    def _show_page(self) -> None:
+    def page_lines(self, section: str) -> run_pages.Lines | None:
+        """The lines of a section."""
         if self._seen is None:
-            return
+            return None
         details, now = self._seen.details, self.console.ctx.clock()
-        page = self.query_one("#page", Page)
-        if self._section == "code":
-            page.show(run_pages.code(details, self._seen.diff))
-        elif self._section == "lineage":
-            page.show(run_pages.lineage(self._seen.lineage, details.run.id))
-        elif self._section in ("params", "environment", "artifacts", "timeline"):
-            page.show(getattr(run_pages, self._section)(details, now))
+        match section:
+            case "params":
+                return run_pages.params(details, now)
+            case "environment":
+                return run_pages.environment(details, now)
+            case "code":
+                return run_pages.code(details, self._seen.diff)
+            case "artifacts":
+                return run_pages.artifacts(details, now)
+            case "timeline":
+                return run_pages.timeline(details, now)
+        return run_pages.lineage(self._seen.lineage, details.run.id)
 
     def action_section(self, name: str) -> None:
-        """Show another section."""
-        self._section = name
-        self.location = replace(self.location, cursor=name)
-        self._show_section()
-        self._show_page()
+        """Show another section; what its GPUs did is read when it is looked at."""
+        super().action_section(name)
         if name == "gpus":
             self.look_again()
-
-    def action_next_section(self, step: int) -> None:
-        """Show the section after or before."""
-        at = (SECTIONS.index(self._section) + step) % len(SECTIONS)
-        self.action_section(SECTIONS[at])
-
-    def _show_section(self) -> None:
-        self._show_tabs()
-        shown = self._section if self._section in WIDGETS else "page"
-        for name in (*WIDGETS, "page"):
-            self.query_one(f"#{name}").display = name == shown
-        self.focus_content()
-
-    def _show_tabs(self) -> None:
-        self.query_one("#tabs", Line).show(section_spans(SECTIONS, self._section, self.size.width, SHORT))
-
-    def on_resize(self) -> None:
-        """Stand the tabs anew."""
-        self._show_tabs()
-
-    def focus_content(self) -> None:
-        """The section takes the keys."""
-        shown = self._section if self._section in WIDGETS else "page"
-        self.set_focus(self.query_one(f"#{shown}"))
 
 
 def _lineage(catalog: Catalog, run_id: str) -> View | None:
