@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from mlconsole.config import backend_settings
+from mlconsole.domain.far_gpus import FarGpu, FarProcess, HostGpus
 from mlconsole.domain.jobs import (
     Ability,
     CodeCopy,
@@ -38,11 +39,15 @@ __all__ = [
     "BackendUnreachable",
     "CodeCopy",
     "ConfigError",
+    "FarGpu",
+    "FarProcess",
     "Finaliser",
     "FinaliserState",
     "Finalises",
     "Handle",
+    "HasGpus",
     "HasHosts",
+    "HostGpus",
     "HostStatus",
     "JobSpec",
     "KeepsLogs",
@@ -155,6 +160,21 @@ class HasHosts(Protocol):
 
     def hosts(self) -> list[HostStatus]:
         """Every machine, in one call; one that cannot be reached says so in its state."""
+        ...
+
+
+@runtime_checkable
+class HasGpus(Protocol):
+    """A backend that can say what the GPUs of its machines do."""
+
+    def gpus(self, hosts: Sequence[str]) -> list[HostGpus]:
+        """What is known of the GPUs of every machine, in one call that nothing there can hold up for long.
+
+        A machine that does not answer says so; what was known of it last stays, with its age.
+
+        Args:
+            hosts: machines whose GPUs were seen before, in another process; any that is none of ours is passed over.
+        """
         ...
 
 

@@ -1,8 +1,8 @@
 """What is done beside a job for a console elsewhere: start, look, read, end; standard library only, Python 3.6+.
 
-It travels with ``shim.py`` and ``finaliser.py`` in one file (``package.py``). ``serve`` answers requests on its
-streams: a line of JSON ``{"verb", "size", ...}`` and ``size`` bytes, either way, until its input ends. Looking changes
-nothing, but for a claim whose launcher is gone: that is given up, so that "never started" is true from then on.
+It travels with ``shim.py``, ``finaliser.py`` and ``smi.py`` in one file (``package.py``). ``serve`` answers requests on
+its streams: a line of JSON ``{"verb", "size", ...}`` and ``size`` bytes, either way, until its input ends. Looking
+changes nothing, but for a claim whose launcher is gone: that is given up, so that "never started" is true from then on.
 """
 
 import json
@@ -32,7 +32,6 @@ EMPTY_LOOKS = 2
 #: The most that one look carries of run logs and output.
 LOOK_BYTES = 4 << 20
 PIECE_BYTES = 1 << 20
-QUERY = "index,uuid,name,utilization.gpu,memory.used,memory.total,power.draw,temperature.gpu"
 
 
 class Refused(Exception):
@@ -368,14 +367,13 @@ def unpack(target: str, body: "IO[bytes]") -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def gpus() -> "List[List[str]]":
-    """This machine's GPUs, a line of ``QUERY`` each; none without a driver."""
-    try:
-        command = ["nvidia-smi", "--query-gpu=" + QUERY, "--format=csv,noheader,nounits"]
-        out = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [[word.strip() for word in line.split(",")] for line in out.decode("utf-8", "replace").splitlines()]
+def look_at_gpus(root: str, wait_s: float) -> "Optional[Record]":
+    """The last look at this machine's GPUs; see ``smi.look``."""
+    if __package__:
+        from mlconsole_local import smi
+    else:
+        import smi  # type: ignore[import-not-found,no-redef,unused-ignore]
+    return smi.look(root, wait_s)  # type: ignore[no-any-return,unused-ignore]
 
 
 class Agent:
@@ -383,6 +381,7 @@ class Agent:
 
     def __init__(self, program: str) -> None:
         self.program = [sys.executable, "-I", "-S", program]
+        self.root = ""
 
     def answer(self, request: "Record", body: "IO[bytes]") -> "Tuple[Record, List[bytes]]":
         """The reply to one request, and the bytes that follow it."""
@@ -393,6 +392,7 @@ class Agent:
     def _do_hello(self, request: "Record", body: "IO[bytes]") -> "Record":
         root = os.path.realpath(os.path.expanduser(request["root"]))
         os.makedirs(root, mode=0o700, exist_ok=True)
+        self.root = root
         return dict(shim.place(), root=root, python=sys.version.split()[0], cpus=os.cpu_count())
 
     def _do_has(self, request: "Record", body: "IO[bytes]") -> "Record":
@@ -430,7 +430,10 @@ class Agent:
     def _do_observe(self, request: "Record", body: "IO[bytes]") -> "Tuple[Record, List[bytes]]":
         jobs = json.loads(body.read().decode("ascii"))
         seen, pieces = observe(request["home"], jobs)
-        return {"seen": seen, "pieces": pieces.heads, "boot_id": shim.place()["boot_id"]}, pieces.data
+        reply: "Record" = {"seen": seen, "pieces": pieces.heads, "boot_id": shim.place()["boot_id"]}
+        if request.get("gpus"):
+            reply["gpus"] = look_at_gpus(self.root, 0.0)
+        return reply, pieces.data
 
     def _do_cancel(self, request: "Record", body: "IO[bytes]") -> "Record":
         return cancel(request["folder"], request["token"], request["grace_s"], request["by"])
@@ -453,7 +456,7 @@ class Agent:
         return {"jobs": found}
 
     def _do_gpus(self, request: "Record", body: "IO[bytes]") -> "Record":
-        return {"gpus": gpus(), "at": time.time()}
+        return {"gpus": look_at_gpus(self.root, request["wait_s"])}
 
 
 class Body:

@@ -20,6 +20,7 @@ from mlconsole.plugin_api import (
     Ability,
     BackendUnreachable,
     Handle,
+    HostGpus,
     HostStatus,
     JobSpec,
     LogChunk,
@@ -41,6 +42,7 @@ from mlconsole_local.afar import (
     observation_of,
     recorder_in,
 )
+from mlconsole_ssh.gpus import WAIT_S, Gpus
 from mlconsole_ssh.hosts import NO_HOSTS, SshSettings
 from mlconsole_ssh.link import Link
 
@@ -53,6 +55,8 @@ CANCEL_SLACK_S = 15.0
 FINAL_AFTER_S = 50.0
 ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.TIME_LIMIT, Ability.WARNING, Ability.OUTLIVES)
 MOST_HOSTS_AT_ONCE = 16
+#: A GPU that holds no more memory than this is free.
+FREE_MIB = 100
 
 
 class SshBackend:
@@ -69,6 +73,7 @@ class SshBackend:
         self._links: dict[str, Link] = {}
         self._lock = threading.Lock()
         self._mirror = Mirror(self.name)
+        self._gpus = Gpus(self.name)
 
     def probe(self) -> Probe:
         """Look which hosts answer."""
@@ -166,6 +171,7 @@ class SshBackend:
                 seen.update(zip(todo, answers, strict=True))
                 todo = [number for number in todo if seen[number].get("more") and seen[number]["state"] == "ended"]
         except MlconsoleError as error:
+            self._gpus.lose(host, error.message)
             return [Observation(each.token, State.RUNNING, reason=error.message, reachable=False) for each in handles]
         return [observation_of(handle.token, seen[number]) for number, handle in enumerate(handles)]
 
@@ -176,9 +182,11 @@ class SshBackend:
             | ({"run_id": each.data["run_id"], **self._mirror.wanted(each)} if each.data.get("home") else {})
             for each in handles
         ]
-        request = {"verb": "observe", "home": f"{self._root(link)}/home"}
+        request = {"verb": "observe", "home": f"{self._root(link)}/home", "gpus": self._gpus.are_wanted(host)}
         reply, data = link.call(request, json.dumps(jobs).encode("ascii"), 10.0)
         self._mirror.take(handles, reply["pieces"], data)
+        if "gpus" in reply:
+            self._gpus.take(host, reply["gpus"])
         seen: list[Record] = reply["seen"]
         return seen
 
@@ -235,14 +243,31 @@ class SshBackend:
         return self._of_each(names, self._host)
 
     def _host(self, name: str) -> HostStatus:
-        try:
-            link = self._link(name)
-            reply, _ = link.call({"verb": "gpus"})
-        except BackendUnreachable as error:
-            return HostStatus(self.name, name, "unreachable", False, reason=error.message)
-        gpus = reply["gpus"]
-        free = sum(1 for gpu in gpus if len(gpu) > 4 and gpu[4].isdigit() and int(gpu[4]) < 100)
-        return HostStatus(self.name, name, "up", True, cpus=link.hello["cpus"], gpus=len(gpus), gpus_free=free)
+        known = self._gpus_of(name)
+        if not known.reachable:
+            return HostStatus(self.name, name, "unreachable", False, reason=known.detail)
+        used = [gpu.figures.get("memory_used_mib") for gpu in known.gpus]
+        free = sum(1 for each in used if isinstance(each, float) and each < FREE_MIB)
+        cpus = self._link(name).hello.get("cpus")
+        return HostStatus(self.name, name, "up", True, cpus=cpus, gpus=len(used), gpus_free=free, age_s=known.age_s)
+
+    def gpus(self, hosts: Sequence[str] = ()) -> list[HostGpus]:
+        """The GPUs of the hosts that were named, of those that have runs, and of those that were seen before."""
+        settings = self._settings
+        named = settings.hosts or ((settings.default,) if settings.default else ())
+        before = [host for host in hosts if host in settings.names()]
+        answered = [host for host, link in list(self._links.items()) if link.hello]
+        return self._of_each(tuple(dict.fromkeys([*named, *answered, *before])), self._gpus_of)
+
+    def _gpus_of(self, host: str) -> HostGpus:
+        self._gpus.want(host)
+        if not self._gpus.is_fresh(host):
+            try:
+                reply, _ = self._link(host).call({"verb": "gpus", "wait_s": WAIT_S})
+                self._gpus.take(host, reply["gpus"])
+            except BackendUnreachable as error:
+                self._gpus.lose(host, error.message)
+        return self._gpus.of(host)
 
     def _ask(self, handle: Handle, verb: str, timeout_s: float = 10.0, **words: object) -> tuple[Record, bytes]:
         link = self._link(str(handle.data["host"]))

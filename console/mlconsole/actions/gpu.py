@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
-from mlconsole.actions.gpu_rows import Follower
+from mlconsole.actions.gpu_rows import FarFollowers, Follower
 from mlconsole.actions.gpu_sources import one_look, readings
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.targets import gpu_named
@@ -24,7 +25,12 @@ from mlconsole.domain.results import Done, Listing, Updates
 from mlconsole.domain.times import parse_duration, parse_when
 from mlconsole.errors import CatalogError, NotFound, UsageError
 
+if TYPE_CHECKING:
+    from mlconsole.actions.far_gpus import FarGpus
+
 REFRESH_S = 10.0
+#: So long a list waits for hosts elsewhere; what was known of them is shown all the same.
+FAR_S = 5.0
 LONGEST_KEEP_S = 7 * 86_400
 #: Buckets of each width are shown for spans up to this long.
 SPANS_S = ((10, 3 * 3600), (300, 7 * 86_400), (3600, 10**10))
@@ -39,7 +45,7 @@ class ListParams:
 
 
 def list_gpus(ctx: Context, params: ListParams) -> GpuReport | Updates:
-    """The GPUs of this machine with the runs that hold them; without a driver, the words why there are none.
+    """The GPUs of this machine and of the backends' hosts with the runs that hold them, or the words why none.
 
     Raises:
         UsageError: the interval is none.
@@ -47,34 +53,58 @@ def list_gpus(ctx: Context, params: ListParams) -> GpuReport | Updates:
     if not 0.2 <= params.interval <= 3600:
         raise UsageError(f'"{params.interval}" is no interval.', "Give 0.2 to 3600 seconds.")
     if params.watch:
-        return Updates(watch(ctx, params.interval))
+        return Updates(watch(ctx, params.interval, has_far=True))
     refresh(ctx)
-    return Follower(ctx).report(one_look(ctx))
+    far = _far(ctx)
+    report = Follower(ctx).report(one_look(ctx))
+    if far is None:
+        return report
+    far.wait(FAR_S)
+    far.stop()
+    return replace(report, far=FarFollowers(ctx).reports(far.latest()))
 
 
-def watch(ctx: Context, interval_s: float) -> Iterator[GpuReport]:
-    """Look after look; what was seen is kept for ``gpu history``, by one process at a time."""
+def _far(ctx: Context) -> FarGpus | None:
+    """Those who look at hosts elsewhere; nobody beside a recording or a simulation."""
+    from mlconsole.actions.far_gpus import FarGpus  # 5 ms, for those who look at GPUs
+
+    return None if ctx.settings.gpus else FarGpus(ctx).start()
+
+
+def watch(ctx: Context, interval_s: float, *, has_far: bool = False) -> Iterator[GpuReport]:
+    """Look after look, on wish with the hosts elsewhere; what was seen is kept for ``gpu history``."""
     from mlconsole.telemetry.cpu import CpuMeter
     from mlconsole.telemetry.processes import ProcessTable
 
     follower = Follower(ctx, cpu_of=CpuMeter(ProcessTable()).percent)
     source = readings(ctx, interval_s)
     keeper = Keeper(ctx)
-    refresh_at, shown = 0.0, -1
+    far, far_followers = _far(ctx) if has_far else None, FarFollowers(ctx)
+    refresh_at, shown = 0.0, tuple[int, ...]()
     try:
         while not ctx.cancelled.is_set():
             if time.monotonic() >= refresh_at:
                 refresh(ctx)
                 refresh_at = time.monotonic() + REFRESH_S
-            snapshot = source.latest()
+                if far is not None:
+                    far.see_to_backends()
+            snapshot, elsewhere = source.latest(), far.latest() if far is not None else ()
             keeper.keep(snapshot)
-            if snapshot.number != shown:
-                shown = snapshot.number
-                yield follower.report(snapshot)
+            numbers = (snapshot.number, *(number for each in elsewhere for number in _numbers(each)))
+            if numbers != shown:
+                shown = numbers
+                yield replace(follower.report(snapshot), far=far_followers.reports(elsewhere))
             ctx.cancelled.wait(interval_s)
     finally:
         source.stop()
+        if far is not None:
+            far.stop()
         keeper.close()
+
+
+def _numbers(snapshot: GpuSnapshot) -> tuple[int, ...]:
+    """What tells a look at another host from the one before; the ages of one that is away go on, coarsely."""
+    return (snapshot.number, *(int(gpu.age_s // (5 if gpu.age_s < 60 else 60)) for gpu in snapshot.gpus[:1]))
 
 
 class Keeper:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -42,20 +42,22 @@ class Follower:
         marks: finds the runs of processes.
         cpu_of: the CPU share of a family of processes since the look before.
         clock_s: a clock that never jumps.
+        is_far: the host is another machine: its processes, leases, prices and keeps are none of this one's.
     """
 
     ctx: Context
     marks: Marks = field(default_factory=Marks)
     cpu_of: CpuOf = _unread
     clock_s: Callable[[], float] = time.monotonic
+    is_far: bool = False
     _tracks: dict[str, Track] = field(default_factory=dict)
 
     def report(self, snapshot: GpuSnapshot) -> GpuReport:
         """What is known of each GPU after one more look."""
-        leases = self._leases(snapshot.host)
+        leases = {} if self.is_far else self._leases(snapshot.host)
         gpus = [self._attributed(gpu) for gpu in snapshot.gpus]
         runs = self._runs({lease.run_id for lease in leases.values()} | _run_ids(gpus))
-        price, keeps = self._price(len(gpus)), self._keeps(snapshot.host)
+        price, keeps = (None, {}) if self.is_far else (self._price(len(gpus)), self._keeps(snapshot.host))
         rows = [self._row(gpu, leases.get(gpu.uuid), runs, price, keeps.get(gpu.uuid)) for gpu in gpus]
         return GpuReport(snapshot, rows)
 
@@ -67,7 +69,7 @@ class Follower:
         return keeps_on(self.ctx.catalog.store, host, self.ctx.clock()) if self.ctx.has_catalog else {}
 
     def _attributed(self, gpu: GpuReading) -> GpuReading:
-        if gpu.processes.value is None or gpu.source is Source.SIMULATED:
+        if gpu.processes.value is None or gpu.source is Source.SIMULATED or self.is_far:
             return gpu
         found = tuple(
             replace(each, run_id=self.marks.run_of(each.pid, each.started_ticks)) if each.visible else each
@@ -123,12 +125,13 @@ class Follower:
     def _facts(self, gpu: GpuReading, holder: Holder, run: Run | None, price: int | None) -> Facts:
         pids = [each.pid for each in _holders(gpu) if each.visible]
         has_cpu = pids and gpu.source is not Source.SIMULATED
-        cpu = self.cpu_of(gpu.uuid, pids, self.clock_s()) if has_cpu else None
+        cpu = (UNREAD if self.is_far else self.cpu_of(gpu.uuid, pids, self.clock_s())) if has_cpu else None
         if run is None or holder is not Holder.RUN:
             return Facts(holder, cpu_percent=cpu, price_microusd_per_h=price)
         age_s = metric_age_s(self.ctx.catalog.store, run.number, self.ctx.clock())
         metric_age = None if age_s is None else known(age_s)
-        return Facts(holder, cpu, self._log_age(run), metric_age, price_microusd_per_h=price)
+        log_age = UNREAD if self.is_far else self._log_age(run)
+        return Facts(holder, cpu, log_age, metric_age, price_microusd_per_h=price)
 
     def _log_age(self, run: Run) -> Value[float] | None:
         job = self.ctx.catalog.runs.job(run.number)
@@ -184,6 +187,30 @@ def _holder(gpu: GpuReading, runs: Mapping[str, Run]) -> Holder:
 def _ended_at(holders: list[GpuProcess], runs: Mapping[str, Run]) -> datetime | None:
     """When the last of the runs that these processes are of ended."""
     return max((ended for each in holders if (ended := runs[each.run_id].ended_at)), default=None)
+
+
+class FarFollowers:
+    """Follows the GPUs of hosts elsewhere, each host's by itself.
+
+    Args:
+        ctx: the session.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._of: dict[str, Follower] = {}
+
+    def reports(self, snapshots: Iterable[GpuSnapshot]) -> tuple[GpuReport, ...]:
+        """What is known of each host after one more look."""
+        return tuple(self._report(each) for each in snapshots)
+
+    def _report(self, snapshot: GpuSnapshot) -> GpuReport:
+        follower = self._of.setdefault(snapshot.host, Follower(self._ctx, is_far=True))
+        away = "" if snapshot.state.has_readings else snapshot.words
+        rows = [
+            replace(row, step=Step.NONE, left_s=None, is_far=True, away=away) for row in follower.report(snapshot).rows
+        ]
+        return GpuReport(snapshot, rows)
 
 
 def wasted_microusd_per_h(report: GpuReport) -> int:

@@ -18,9 +18,9 @@ from mlconsole.domain.gpu import Source
 from mlconsole.domain.gpu_history import KEPT_FIGURES, WIDTHS_S, Bucket, PastGpu, PastPoint, Stat
 from mlconsole.errors import CatalogError, CatalogNewer, CatalogReadOnly
 
-FILE_NAME = "gpu.db"
+FILE_NAME, LOCK_NAME = "gpu.db", "gpu.lock"
 APPLICATION_ID = 0x6D6C6770
-VERSION = 1
+VERSION = 2
 #: How long buckets of each width are kept.
 KEPT_S = {10: 86_400, 300: 30 * 86_400, 3600: 730 * 86_400}
 MOST_BYTES = 128 << 20
@@ -43,6 +43,26 @@ CREATE TABLE buckets (
   {columns},
   PRIMARY KEY (width_s, gpu, start_s)
 ) STRICT, WITHOUT ROWID;
+"""
+FAR = """
+CREATE TABLE far (
+  backend TEXT NOT NULL,
+  host TEXT NOT NULL,
+  seen_s REAL NOT NULL,
+  document TEXT NOT NULL,
+  PRIMARY KEY (backend, host)
+) STRICT, WITHOUT ROWID
+"""
+PUT_FAR = """
+INSERT INTO far (backend, host, seen_s, document)
+VALUES (:backend, :host, :seen_s, :document)
+ON CONFLICT (backend, host) DO UPDATE SET seen_s = excluded.seen_s, document = excluded.document
+WHERE excluded.seen_s > far.seen_s
+"""
+FAR_HOSTS = """
+SELECT backend, host, seen_s, document
+FROM far
+ORDER BY backend, host
 """
 _PARTS = ("count", "total", "least", "most")
 _COLUMNS = tuple(f"{figure}_{part}" for figure in KEPT_FIGURES for part in _PARTS)
@@ -104,17 +124,22 @@ class GpuHistory:
         home: the catalog's folder.
         read_only: never write; without a file everything is empty.
         most_bytes: the oldest buckets go when the file has grown to this.
+        lock: the file that says which process records; those of other hosts' GPUs have one of their own.
 
     Raises:
         CatalogDamaged: the file is no database of ours.
         CatalogNewer: a newer mlconsole wrote it.
     """
 
-    def __init__(self, home: Path, *, read_only: bool = False, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, home: Path, *, read_only: bool = False, most_bytes: int = MOST_BYTES, lock: str = LOCK_NAME
+    ) -> None:
         self.path = home / FILE_NAME
+        self._lock_path = home / lock
         self._read_only, self._most_bytes = read_only, most_bytes
         self._lock: int | None = None
         self._pruned_at_s = 0
+        self._version = VERSION
         self._connection: sqlite3.Connection | None = None
         if read_only and not self.path.exists():
             return
@@ -127,7 +152,7 @@ class GpuHistory:
         if self._read_only:
             return False
         if self._lock is None:
-            descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -154,6 +179,22 @@ class GpuHistory:
                     cells = {"width_s": width_s, "gpu": gpu_id, "start_s": start_s, "energy_j": bucket.energy_j}
                     self._connection.execute(ADD, {**cells, **_cells(bucket)})
             self._prune(max(bucket.start_s for bucket in buckets))
+
+    def put_far(self, backend: str, host: str, seen_s: float, document: str) -> None:
+        """Keep what was seen last of the GPUs of a host elsewhere; any process may, and what is newer stays.
+
+        Raises:
+            CatalogError: it could not be written.
+        """
+        if self._connection is None or self._read_only:
+            raise CatalogReadOnly(f'The GPUs\' past "{self.path}" can only be read.')
+        values = {"backend": backend, "host": host, "seen_s": seen_s, "document": document}
+        with Translated(self.path), _transaction(self._connection):
+            self._connection.execute(PUT_FAR, values)
+
+    def far(self) -> list[tuple[str, str, float, str]]:
+        """What was seen last of the GPUs of hosts elsewhere: backend, host, when (seconds since the epoch), what."""
+        return self._rows(FAR_HOSTS, {}) if self._version > 1 else []
 
     def gpus(self) -> list[PastGpu]:
         """Every GPU that has a past."""
@@ -220,6 +261,13 @@ class GpuHistory:
             raise CatalogNewer(f'The GPUs\' past "{self.path}" was written by a newer mlconsole.', "Update mlconsole.")
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise damaged(self.path, "it is an SQLite file of another program")
+        if version == 1 and not self._read_only:
+            with _transaction(connection):
+                if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+                    connection.execute(FAR)
+                    connection.execute(f"PRAGMA user_version = {VERSION}")
+            version = VERSION
+        self._version = version
 
     def _gpu_id(self, gpu: PastGpu) -> int:
         assert self._connection is not None
@@ -281,6 +329,7 @@ def _make(connection: sqlite3.Connection, path: Path) -> None:
     columns = ", ".join(f"{name} {types[name.rpartition('_')[2]]}" for name in _COLUMNS)
     for statement in SCHEMA.format(columns=columns).split(";"):
         connection.execute(statement)
+    connection.execute(FAR)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -89,6 +89,7 @@ class DriverState(StrEnum):
     HUNG = "hung"
     FAILED = "failed"
     STOPPED = "stopped"
+    UNREACHABLE = "unreachable"
     REPLAYED = "replayed"
     SIMULATED = "simulated"
 
@@ -113,6 +114,7 @@ _STATE_WORDS = {
     DriverState.HUNG: "the NVIDIA driver does not answer",
     DriverState.FAILED: "the NVIDIA driver fails",
     DriverState.STOPPED: "not sampled any more",
+    DriverState.UNREACHABLE: "cannot be reached",
     DriverState.REPLAYED: "replayed from a recording",
     DriverState.SIMULATED: "simulated, no real GPU",
 }

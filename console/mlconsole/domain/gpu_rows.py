@@ -41,6 +41,8 @@ class GpuRow:
         evidence: what speaks for and against its being at work.
         for_s: how long it has been of that class.
         left_s: what is left of a countdown; None: none is under way.
+        is_far: it is in another machine, where nothing is leased, kept or proposed from here.
+        away: why that machine does not tell of it now, in words; empty while it does.
     """
 
     reading: GpuReading
@@ -57,6 +59,13 @@ class GpuRow:
     evidence: tuple[Evidence, ...] = ()
     for_s: float = 0.0
     left_s: float | None = None
+    is_far: bool = False
+    away: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its number, with its host where that is another machine."""
+        return f"{self.reading.host}:{self.reading.index}" if self.is_far else f"{self.reading.index}"
 
     @property
     def is_wasted(self) -> bool:
@@ -66,10 +75,16 @@ class GpuRow:
 
 @dataclass(frozen=True, slots=True)
 class GpuReport:
-    """A host's GPUs, or in ``snapshot`` the words why there is nothing to show."""
+    """A host's GPUs, or in ``snapshot`` the words why there is nothing to show; ``far``: those of hosts elsewhere."""
 
     snapshot: GpuSnapshot
     rows: Sequence[GpuRow]
+    far: tuple[GpuReport, ...] = ()
+
+    @property
+    def all_rows(self) -> list[GpuRow]:
+        """The GPUs of this machine, then those of the others."""
+        return [*self.rows, *(row for report in self.far for row in report.rows)]
 
 
 @dataclass(frozen=True, slots=True)

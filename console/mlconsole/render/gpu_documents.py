@@ -22,7 +22,21 @@ def document(result: object) -> Document | None:
         "state": snapshot.state.value,
         "detail": snapshot.words,
         "driver": snapshot.driver,
-        "items": [_row(row) for row in result.rows],
+        "items": [_row(row) for row in result.all_rows],
+        "hosts": [_host(each, is_far=each is not result) for each in (result, *result.far)],
+    }
+
+
+def _host(report: GpuReport, *, is_far: bool) -> Document:
+    snapshot = report.snapshot
+    return {
+        "host": snapshot.host,
+        "is_this": not is_far,
+        "state": snapshot.state.value,
+        "detail": snapshot.words,
+        "driver": snapshot.driver,
+        "gpus": len(report.rows),
+        "age_s": min((row.reading.age_s for row in report.rows), default=None),
     }
 
 

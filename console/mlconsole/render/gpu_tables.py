@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from mlconsole.domain.gpu import GpuHealth, GpuProcess, GpuReading, Source, Value
+from mlconsole.domain.gpu import GpuHealth, GpuProcess, GpuReading, GpuSnapshot, Source, Value
 from mlconsole.domain.gpu_rows import GpuPast, GpuReport, GpuRow
 from mlconsole.render import numbers
 from mlconsole.render.money_tables import per_hour
@@ -13,7 +13,8 @@ from mlconsole.render.sanitise import clean
 from mlconsole.render.spark import sparkline
 from mlconsole.render.tables import table
 
-OLD_S = 5.0
+OLD_S, FAR_OLD_S = 5.0, 20.0
+"""From this age on a state is told with it: this machine's, another host's."""
 
 
 def lines(result: object, now: datetime) -> list[str] | None:
@@ -29,19 +30,40 @@ def listing(items: Sequence[object], now: datetime) -> list[str] | None:
 
 
 def _report(report: GpuReport) -> list[str]:
-    snapshot = report.snapshot
-    if not report.rows:
+    out = _standing(report.snapshot, bool(report.rows))
+    for far in report.far:
+        out += _standing(far.snapshot, bool(far.rows))
+    rows = report.all_rows
+    if rows:
+        out += _table(rows, has_hosts=bool(report.far))
+    sources = {row.reading.source for row in rows} - {Source.NVML}
+    return out + [f"These figures are {source.value}: no live GPU." for source in sorted(sources)]
+
+
+def _standing(snapshot: GpuSnapshot, has_rows: bool) -> list[str]:
+    """What stands between us and a host's readings; nothing where nothing does."""
+    if not has_rows:
         return [clean(f"{snapshot.host}: {snapshot.words}.", 1000)]
-    titles = ("GPU", "NAME", "USE", "MEMORY", "POWER", "TEMP", "STATE", "RUN", "USER", "COSTS")
-    out = [] if snapshot.state.has_readings else [clean(f"{snapshot.host}: {snapshot.words}; last known:", 1000)]
-    out += table(titles, [_row(row) for row in report.rows], {0, 2, 3, 4, 5, 9})
-    for row in report.rows:
+    return [] if snapshot.state.has_readings else [clean(f"{snapshot.host}: {snapshot.words}; last known:", 1000)]
+
+
+def _table(rows: Sequence[GpuRow], *, has_hosts: bool) -> list[str]:
+    titles: tuple[str, ...] = ("GPU", "NAME", "USE", "MEMORY", "POWER", "TEMP", "STATE", "RUN", "USER", "COSTS")
+    lines, right = [_row(row) for row in rows], {0, 2, 3, 4, 5, 9}
+    if has_hosts:
+        titles = ("HOST", "AGE", *titles)
+        lines = [
+            (row.reading.host, numbers.age(row.reading.age_s), *line) for row, line in zip(rows, lines, strict=True)
+        ]
+        right = {1, *(number + 2 for number in right)}
+    out = table(titles, lines, right)
+    for row in rows:
+        name = f"GPU {row.reading.index}" + (f" of {row.reading.host}" if has_hosts else "")
         if row.keep:
             until = f"{row.keep.until:%Y-%m-%d %H:%M} UTC"
-            out.append(clean(f"GPU {row.reading.index}: kept until {until} by {row.keep.who}: {row.keep.why}", 1000))
-        out += [clean(f"GPU {row.reading.index}: {_process(each)}", 1000) for each in row.reading.processes.value or ()]
-    sources = {row.reading.source for row in report.rows} - {Source.NVML}
-    return out + [f"These figures are {source.value}: no live GPU." for source in sorted(sources)]
+            out.append(clean(f"{name}: kept until {until} by {row.keep.who}: {row.keep.why}", 1000))
+        out += [clean(f"{name}: {_process(each)}", 1000) for each in row.reading.processes.value or ()]
+    return out
 
 
 def _row(row: GpuRow) -> tuple[str, ...]:
@@ -49,7 +71,9 @@ def _row(row: GpuRow) -> tuple[str, ...]:
     state = row.idle_class.value.upper() if row.idle_class else ""
     if gpu.health is not GpuHealth.OK:
         state = gpu.health.words
-    elif gpu.age_s > OLD_S:
+    elif row.away:
+        state = "? unreachable"
+    elif gpu.age_s > (FAR_OLD_S if row.is_far else OLD_S):
         state = f"{state} {gpu.age_s:.0f} s old".strip()
     run = row.run_name or row.run_id or ("leased" if row.lease else "")
     cost = "" if row.price_microusd_per_h is None else per_hour(row.price_microusd_per_h)

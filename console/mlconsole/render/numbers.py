@@ -24,6 +24,9 @@ def number(value: float | None) -> str:
     return f"{value:.3e}"
 
 
+_SIZES = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
 def duration(seconds: float | None) -> str:
     """``12s``, ``3m05s``, ``2h14m``, ``3d04h``."""
     if seconds is None:
@@ -38,6 +41,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
 
 
+def age(seconds: float) -> str:
+    """How old something is, coarse: ``35s`` in steps of five, then ``12m``, ``3h``, ``2d``."""
+    if seconds < 60:
+        return f"{max(5, -(-int(seconds) // 5) * 5)}s"
+    return next(f"{int(seconds) // size}{unit}" for unit, size in _SIZES if seconds >= size)
+
+
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago, coarse: ``now``, ``42s ago``, ``5m ago``, ``3h ago``, ``2d ago``, or the date beyond a month."""
     if moment is None:
@@ -45,7 +55,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
     seconds = (now - moment).total_seconds()
     if seconds < 1:
         return "now"
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+    for unit, size in _SIZES:
         if seconds >= size:
             count = int(seconds // size)
             return moment.strftime("%Y-%m-%d") if unit == "d" and count > 30 else f"{count}{unit} ago"

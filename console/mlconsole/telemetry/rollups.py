@@ -10,9 +10,14 @@ FRESH_S = 3.0
 
 
 class Fold:
-    """Takes snapshots, gives buckets. Holds at most one open bucket a GPU."""
+    """Takes snapshots, gives buckets. Holds at most one open bucket a GPU.
 
-    def __init__(self) -> None:
+    Args:
+        fresh_s: the age up to which a reading counts.
+    """
+
+    def __init__(self, fresh_s: float = FRESH_S) -> None:
+        self._fresh_s = fresh_s
         self._open: dict[PastGpu, _OpenBucket] = {}
         self._energy_j: dict[PastGpu, float] = {}
         self._number = -1
@@ -25,7 +30,7 @@ class Fold:
         if snapshot.number != self._number:
             self._number = snapshot.number
             for reading in snapshot.gpus:
-                if reading.age_s <= FRESH_S and reading.uuid:
+                if reading.age_s <= self._fresh_s and reading.uuid:
                     self._fold(reading, start_s)
         return closed
 

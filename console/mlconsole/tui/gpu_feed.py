@@ -62,7 +62,7 @@ class GpuFeed:
         from mlconsole.actions.gpu import watch  # 40 ms, once a screen shows GPUs
 
         try:
-            for report in watch(self._ctx, INTERVAL_S):
+            for report in watch(self._ctx, INTERVAL_S, has_far=True):
                 self.report = report
                 self._remember(report)
                 self._tell()
@@ -72,8 +72,8 @@ class GpuFeed:
 
     def _remember(self, report: GpuReport) -> None:
         """Keep the last few loads of each GPU, for a line that shows how it went."""
-        for row in report.rows:
-            use = row.reading.utilization_percent.value
+        for row in report.all_rows:
+            use = None if row.away else row.reading.utilization_percent.value
             kept = self.past.setdefault(row.reading.uuid, deque())
             kept.append(float("nan") if use is None else use)
             if len(kept) > KEPT:
@@ -82,7 +82,7 @@ class GpuFeed:
 
     def row(self, word: str) -> GpuRow | None:
         """The last look at the GPU of that uuid or index; the first one for an empty word."""
-        rows = self.report.rows if self.report is not None else ()
+        rows = self.report.all_rows if self.report is not None else ()
         found = [row for row in rows if not word or row.reading.uuid == word or str(row.reading.index) == word]
         return found[0] if found else None
 

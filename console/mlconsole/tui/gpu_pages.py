@@ -50,6 +50,9 @@ def head_lines(row: GpuRow, past: Sequence[float], *, is_ascii: bool, idle: str)
         [("costs       ", "label"), (cost, "warn" if wasted[0] else "value"), wasted],
         [("state       ", "label"), *state],
     ]
+    if row.is_far:
+        seen: Span = (f"{numbers.age(gpu.age_s)} ago on {gpu.host}", "value")
+        lines.append([("seen        ", "label"), seen, (f"  {row.away}", "warn")])
     if row.keep is not None:
         words = f"until {row.keep.until:%Y-%m-%d %H:%M} UTC by {row.keep.who}: {row.keep.why}"
         lines.append([("kept        ", "label"), (words, "accent")])

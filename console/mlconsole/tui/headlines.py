@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mlconsole.actions.context import Context
 from mlconsole.actions.cost import burn_now
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
@@ -71,16 +73,17 @@ def gpu_spans(report: GpuReport | None) -> list[Span]:
 
     What is held for nothing comes first: on a narrow screen the rest goes.
     """
-    if report is None or not report.rows:
+    found = report.all_rows if report is not None else []
+    if report is None or not found:
         return []
     spans: list[Span] = [("GPUs ", "label")]
-    sources = {row.reading.source for row in report.rows} - {Source.NVML}
+    sources = {row.reading.source for row in found} - {Source.NVML}
     spans += [(f" {source.value}", "warn") for source in sorted(sources)]
     if wasted := wasted_microusd_per_h(report):
         spans.append((f" {per_hour(wasted)} wasted ", "warn"))
-    rows = sorted(report.rows, key=lambda row: (*TROUBLE, row.idle_class).index(row.idle_class))
+    rows = sorted(found, key=lambda row: (*TROUBLE, row.idle_class).index(row.idle_class))
     each = [span for row in rows for span in _gpu(row)]
-    return spans + (_tally(report) if len(report.rows) > EACH_GPU else each)
+    return spans + (_tally(found) if len(found) > EACH_GPU else each)
 
 
 def _gpu(row: GpuRow) -> list[Span]:
@@ -91,15 +94,19 @@ def _gpu(row: GpuRow) -> list[Span]:
     if row.is_wasted and row.idle_class is not None:
         figure = row.idle_class.value.upper()
     word = f" {middle(clean(row.run_name or row.user), WORD_CELLS)}".rstrip()
-    return [(f" {row.reading.index} ", "dim"), (figure, token), (f"{word} ", "value")]
+    if row.away:
+        figure, token = "?", "state.unknown"
+    return [(f" {clean(row.label)} ", "dim"), (figure, token), (f"{word} ", "value")]
 
 
-def _tally(report: GpuReport) -> list[Span]:
+def _tally(rows: Sequence[GpuRow]) -> list[Span]:
     """How many GPUs do what, those that are held for nothing first."""
-    spans: list[Span] = [(f" {len(report.rows)}:", "value")]
+    spans: list[Span] = [(f" {len(rows)}:", "value")]
     for idle_class in (IdleClass.ZOMBIE, IdleClass.HELD, IdleClass.STALLED, IdleClass.EMPTY, IdleClass.BUSY):
-        if count := sum(row.idle_class is idle_class for row in report.rows):
+        if count := sum(row.idle_class is idle_class and not row.away for row in rows):
             spans.append((f"  {count} {idle_class.value.upper()}", CLASS_TOKENS[idle_class]))
+    if count := sum(bool(row.away) for row in rows):
+        spans.append((f"  {count} unreachable", "state.unknown"))
     return spans
 
 

@@ -59,9 +59,9 @@ class GpuScreen(SectionScreen):
         if row is None:
             return None
         if cursor == "gpu":
-            return row.reading.uuid
+            return None if row.is_far else row.reading.uuid
         if cursor == "marked":
-            return (row.run_id or row.reading.uuid,)
+            return (row.run_id,) if row.run_id else None if row.is_far else (row.reading.uuid,)
         return row.run_id or None
 
     def keys(self) -> list[tuple[str, str]]:
@@ -93,7 +93,7 @@ class GpuScreen(SectionScreen):
             return
         self._row = row = self.console.gpus.row(self.location.target)
         if row is not None:
-            self.console.names[self.location.target] = str(row.reading.index)
+            self.console.names[self.location.target] = row.label
         self.show_head(self._head(row))
         self.query_one("#history", Charts).show_charts(charts)
         self.show_page()
@@ -113,7 +113,7 @@ class GpuScreen(SectionScreen):
         if row is None:
             report, feed = self.console.gpus.report, self.console.gpus
             words = feed.error or ("Looking for GPUs ..." if report is None else report.snapshot.words)
-            if report is not None and report.rows:
+            if report is not None and report.all_rows:
                 words = f'No GPU "{self.location.target}" on {report.snapshot.host}. :gpus lists them.'
             return [[(words, "dim")]]
         is_ascii = self.console.look.is_ascii

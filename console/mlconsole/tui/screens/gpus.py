@@ -1,4 +1,4 @@
-"""This machine's GPUs: which run holds each, whose, whether it works, and what it costs."""
+"""The GPUs of this machine and of hosts elsewhere: which run holds each, whose, whether it works, what it costs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
-from mlconsole.domain.gpu import GpuHealth, GpuReading, Source
+from mlconsole.domain.gpu import DriverState, GpuHealth, GpuReading, GpuSnapshot, Source
 from mlconsole.domain.gpu_rows import GpuRow
 from mlconsole.domain.idle import IdleClass
 from mlconsole.domain.query import Query
+from mlconsole.render import numbers
 from mlconsole.render.money_tables import per_hour
 from mlconsole.render.spark import bar, gauge
+from mlconsole.render.width import end
 from mlconsole.tui.gpu_feed import AT_ONCE
 from mlconsole.tui.gpu_pages import TOKENS
 from mlconsole.tui.places import Location
@@ -28,6 +30,8 @@ from mlconsole.tui.widgets.rows import Cell, Row
 from mlconsole.tui.widgets.tiles import Tile, Tiles
 
 OLD_S = 5.0
+HOST = "host:"
+"""What the key of a line begins with that stands for a host alone."""
 FRAME_LINES = 4
 """Lines of the screen that are not the table's rows."""
 HEAT = "tiles, or lines again: B busy, S stalled, H held, Z zombie, E empty"
@@ -54,6 +58,7 @@ class GpusScreen(ListScreen):
         Column("user", "USER", width=10, least=6, priority=6),
         Column("power", "POWER", True, 7, 6, priority=7),
         Column("temperature", "TEMP", True, 6, 5, priority=10),
+        Column("age", "AGE", True, 4, 4, priority=4),
         Column("cost", "COSTS", True, 9, 8, priority=5),
         Column("why", "WHY", width=24, least=10, most=70, priority=8, is_prose=True),
     )
@@ -65,6 +70,7 @@ class GpusScreen(ListScreen):
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
         self._runs: dict[str, str] = {}
+        self._far: set[str] = set()
         self._has_tiles: bool | None = None
         self._steady = Steady()
 
@@ -74,10 +80,17 @@ class GpusScreen(ListScreen):
         yield Tiles(TILE_CELLS, id="tiles")
 
     @property
+    def column_keys(self) -> tuple[str, ...]:
+        """Names of the columns; the age is told where there are other machines, whose figures come now and then."""
+        report = self.console.gpus.report
+        has_far = report is not None and bool(report.far)
+        return tuple(key for key in super().column_keys if key != "age" or has_far)
+
+    @property
     def shows_tiles(self) -> bool:
         """True when tiles are wanted, or when there are more GPUs than lines and nobody has said what is wanted."""
         report = self.console.gpus.report
-        gpus = len(report.rows) if report is not None else 0
+        gpus = len(report.all_rows) if report is not None else 0
         if self._has_tiles is not None:
             return self._has_tiles and gpus > 0
         return gpus > max(1, self.size.height - FRAME_LINES)
@@ -124,11 +137,12 @@ class GpusScreen(ListScreen):
         if report is None:
             self.empty = feed.error or "Looking for GPUs ..."
             return []
-        if not report.rows:
-            words = report.snapshot.words
-            self.empty = f"{report.snapshot.host}: {words}. Runs need no GPU: l launches one all the same."
-            return []
-        return [row for gpu in report.rows for row in self._rows_of(gpu)]
+        self._far = {row.reading.uuid for row in report.all_rows if row.is_far}
+        rows = [row for gpu in report.all_rows for row in self._rows_of(gpu)]
+        rows += [_host_row(far.snapshot) for far in report.far if not far.rows]
+        words = report.snapshot.words
+        self.empty = f"{report.snapshot.host}: {words}. Runs need no GPU: l launches one all the same."
+        return rows
 
     def _rows_of(self, row: GpuRow) -> list[Row]:
         gpu = row.reading
@@ -150,7 +164,7 @@ class GpusScreen(ListScreen):
             whose = (each.run_id or "of no run", "value" if each.run_id else "warn")
             blank: Cell = ("", "value")
             cells = ((name, "dim"), blank, blank, (memory, "dim"), blank, whose, (each.user, "dim"))
-            out.append(Row(key, (*cells, blank, blank, blank, blank), (("memory", each.memory_mib.value),), gpu.uuid))
+            out.append(Row(key, (*cells, *[blank] * 5), (("memory", each.memory_mib.value),), gpu.uuid))
         return out
 
     def _cells(self, row: GpuRow) -> tuple[Cell, ...]:
@@ -162,7 +176,7 @@ class GpusScreen(ListScreen):
         past = peaks(self.console.gpus.past.get(gpu.uuid, ()))
         trend = gauge(past, TREND_CELLS, is_ascii=self.console.look.is_ascii)
         return (
-            (f"{gpu.index} {short(gpu.name)}", "name"),
+            (f"{row.label} {short(gpu.name)}", "name"),
             (drawn, "accent"),
             (trend, "accent"),
             (_memory(gpu), "value"),
@@ -171,8 +185,9 @@ class GpusScreen(ListScreen):
             (row.user, "value"),
             (self._figure(gpu.uuid, "W", gpu.power_w.value, WATTS_WITHIN * (gpu.power_w.value or 0)), "value"),
             (self._figure(gpu.uuid, "C", gpu.temperature_c.value, DEGREES_WITHIN), "value"),
+            (numbers.age(gpu.age_s) if row.is_far else "", "dim"),
             (price, "warn" if wasted else "value"),
-            (_why(row), "dim"),
+            (row.away, "warn") if row.away else (_why(row), "dim"),
         )
 
     def _bar(self, uuid: str, use: float) -> str:
@@ -186,7 +201,7 @@ class GpusScreen(ListScreen):
         if self.is_shown:
             report = self.console.gpus.report
             is_ascii = self.console.look.is_ascii
-            self.query_one(Tiles).show([tile(row, is_ascii) for row in report.rows] if report is not None else [])
+            self.query_one(Tiles).show([tile(row, is_ascii) for row in report.all_rows] if report is not None else [])
             self._show_form()
         super()._show(rows)
 
@@ -201,28 +216,42 @@ class GpusScreen(ListScreen):
                 words.append((f"wasted {per_hour(wasted)}  ", "warn"))
             if not report.snapshot.state.has_readings and report.rows:
                 words.append((f"{report.snapshot.words}  ", "error"))
+            away = [each.snapshot.host for each in report.far if each.snapshot.state is DriverState.UNREACHABLE]
+            if away:
+                words.append((f"? {', '.join(away)} unreachable  ", "warn"))
         super().show_title([*words, *right])
 
     def filled(self, cursor: str) -> object:
         """The GPU, or the run that holds it, or that the process is of; a GPU itself can be torn down."""
         key = self._cursor()
         uuid = key.partition(" ")[0]
+        is_here = bool(uuid) and uuid not in self._far and not uuid.startswith(HOST)
         if cursor == "gpu":
-            return uuid or None
+            return uuid if is_here else None
         run = self._runs.get(key, "")
         if cursor == "marked":
-            return (run,) if run else (uuid,) if uuid else None
+            return (run,) if run else (uuid,) if is_here else None
         return run or None
 
     def open(self, key: str) -> Location | None:
         """The page of the GPU, or of the run that a process is of."""
         uuid, _, pid = key.partition(" ")
+        if uuid.startswith(HOST):
+            return None
         run = self._runs.get(key, "")
         return Location("run", run) if pid and run else Location("gpu", uuid)
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
         return [("enter", "open"), *super().keys(), ("H", "tiles")]
+
+
+def _host_row(snapshot: GpuSnapshot) -> Row:
+    """A host elsewhere of whose GPUs nothing is known, or that has none."""
+    blank: Cell = ("", "value")
+    token = "warn" if snapshot.state is DriverState.UNREACHABLE else "dim"
+    cells: tuple[Cell, ...] = ((snapshot.host, "name"), *[blank] * 10, (snapshot.words, token))
+    return Row(f"{HOST}{snapshot.host}", cells)
 
 
 def short(name: str) -> str:
@@ -239,16 +268,22 @@ def tile(row: GpuRow, is_ascii: bool) -> Tile:
     if row.idle_class is not None and gpu.health is GpuHealth.OK:
         token, letter = TOKENS.get(row.idle_class, "value"), row.idle_class.value[0].upper()
     drawn = " " * 4 if use is None else bar(use / 100, 4, is_ascii=is_ascii)
-    figure = "  ?" if use is None else f"{use:3.0f}"
-    return Tile(gpu.uuid, ((f"{gpu.index:>3} ", "dim"), (drawn, token), (f" {figure}% ", "value"), (letter, token)))
+    figure = "  ?" if use is None or row.away else f"{use:3.0f}"
+    return Tile(
+        gpu.uuid, ((f"{end(row.label, 3):>3} ", "dim"), (drawn, token), (f" {figure}% ", "value"), (letter, token))
+    )
 
 
 def _state(row: GpuRow) -> Cell:
     gpu = row.reading
     if gpu.health is not GpuHealth.OK:
         return gpu.health.words, "state.bad"
+    if row.away:
+        return f"? {numbers.age(gpu.age_s)}", "state.unknown"
     if row.idle_class is None:
         return ("", "dim")
+    if row.is_far:
+        return row.idle_class.value.upper(), TOKENS.get(row.idle_class, "value")
     age = f" {gpu.age_s:.0f}s old" if gpu.age_s > OLD_S else ""
     return f"{row.idle_class.value.upper()}{age}", TOKENS.get(row.idle_class, "value")
 

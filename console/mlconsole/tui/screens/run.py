@@ -149,8 +149,8 @@ class RunScreen(SectionScreen):
         """The GPUs that it leased, and those that it holds by the last look."""
         uuids = [uuid for uuid, _, _ in self.console.ctx.catalog.leases.of_run(run.number) if uuid]
         report = self.console.gpus.report
-        index = {row.reading.uuid: row.reading.index for row in report.rows} if report is not None else {}
-        uuids += [row.reading.uuid for row in report.rows if row.run_id == run.id] if report is not None else []
+        index = {row.reading.uuid: row.reading.index for row in report.all_rows} if report is not None else {}
+        uuids += [row.reading.uuid for row in report.all_rows if row.run_id == run.id] if report is not None else []
         return [(gpu, f"GPU {index.get(gpu.uuid, gpu.uuid[:12])}") for gpu in past.gpus() if gpu.uuid in uuids]
 
     def _show(self, seen: Seen) -> None:
