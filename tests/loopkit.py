@@ -84,7 +84,7 @@ with mlconsole.start_run() as run:
 """
 SEED = 5
 USD_PER_H = 3.0
-"""What the machine costs: a retrain of ten minutes at most may cost half a dollar, and the rule has one to spend."""
+"""What the machine costs: a retrain of ten minutes at most may cost half a dollar, and the rule has 1.50 to spend."""
 CUT, SHIFT = 5.0, 4.0
 """What tells the classes apart, and by how much the sensor is off later."""
 
@@ -150,14 +150,15 @@ class Loop:
         (self.folder / "before.jsonl").write_text("".join(f'{{"x": {x}}}\n' for x in numbers(2000, 0.0, SEED)))
         watched = {"baseline": str(self.folder / "before.jsonl"), "live": str(self.asked), "window": "rows:200"}
         self.do(monitor.ADD, demo_loop.MONITOR, **watched, every="1m")
-        self.desk.arm(demo_loop.rules(self.scene).replace("per_day = 2", "per_day = 2\nbudget_usd = 1"))
+        self.desk.arm(demo_loop.rules(self.scene))
 
     @property
     def scene(self) -> demo_loop.Scene:
         """What the rules are about."""
         endpoint = self.live.observed.endpoint or ""
         paths = (sys.executable, self.folder, self.asked, self.folder)
-        return demo_loop.Scene("prod", "cutter", endpoint, *paths, (), self.folder / "code", self.folder / "train.py")
+        code = (self.folder / "code", self.folder / "train.py")
+        return demo_loop.Scene("prod", "cutter", endpoint, *paths, (), *code, usd_per_h=USD_PER_H)
 
     def sees(self, count: int, shift: float = 0.0) -> None:
         """So many numbers are asked; each time others."""

@@ -110,6 +110,26 @@ def test_a_migration_that_fails_half_way_leaves_the_catalog_as_it_was(
         assert again.store.read("SELECT count(*) FROM sqlite_master WHERE name = 'half'") == [(0,)]
 
 
+def test_windows_that_were_judged_keep_the_baseline_that_monitors_had(tmp_path: Path) -> None:
+    before = migrations.MIGRATIONS.index(migrations._baselines)
+    assert open_together(tmp_path / "home", [before]) == ["written"]
+    with closing(sqlite3.connect(tmp_path / "home" / "catalog.db")) as db, db:
+        db.execute(
+            "INSERT INTO monitor VALUES (7, 'churn', 'train.csv', 50, 'blake3:x', x'01', '*.csv', 'rows:9', '{}', "
+            "60000000, 5, 'ann', '{}', NULL, '')"
+        )
+        db.execute(
+            "INSERT INTO monitor_window VALUES (1, 7, 'rows 0', 'rows 1 to 9', 1, 2, 3, 9, 'ok', 0, '', '', NULL, 0.0, "
+            "x'02', x'03')"
+        )
+    with closing(Catalog(tmp_path / "home")) as catalog:
+        monitor = catalog.monitors.get("churn")
+        first = monitor.baseline
+        assert (first.source, first.rows, first.digest, first.set_by) == ("train.csv", 50, "blake3:x", "ann")
+        assert [window.baseline for window in catalog.monitors.state(monitor).windows] == [first.number]
+        assert catalog.store.read("PRAGMA foreign_key_check") == []
+
+
 def test_every_table_is_strict_and_every_foreign_key_holds(catalog: Catalog) -> None:
     loose = catalog.store.read(
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND NOT strict AND type = 'table'"

@@ -120,16 +120,29 @@ def test_the_demo_serves_a_model_and_takes_a_worse_one_back(demo: Demo) -> None:
 
 
 def test_the_demo_sees_its_camera_move_and_brings_a_better_model_by_rule(demo: Demo) -> None:
-    (alert,) = [one for one in demo.program.json("alert", "list")["items"] if one["source"] == "monitor"]
+    alerts = demo.program.json("alert", "list", "--all")["items"]
+    (alert,) = [one for one in alerts if one["source"] == "monitor"]
     told = demo.program.json("alert", "show", alert["id"])["timeline"]
     windows = demo.program.json("monitor", "show", "digits-live")["recent"]
 
     by_rule = [one["who"] for one in told if one["what"] == "policy fired"]
-    assert sorted(by_rule[:2]) == ["measure", "retrain"] and by_rule[2:] == ["register", "release", "promote"]
+    assert sorted(by_rule[:2]) == ["measure", "retrain"]
+    assert by_rule[2:] == ["register", "release", "promote", "usual"]
     compared = next(one["words"] for one in told if "recent/acc>=present" in one["words"])
     new, _, before = compared.partition(": ")[2].partition(" against ")
     assert float(new) > 0.8 > 0.6 > float(before)
-    assert [one["verdict"] for one in windows][:5] == ["ok", "ok", "drift", "drift", "drift"]
+    assert [one["verdict"] for one in windows] == ["ok", "ok", "drift", "drift", "drift", "ok", "ok"]
+    assert (alert["state"], told[-1]["what"]) == ("resolved", "alert resolved")
+    (held,) = [one for one in told if one["what"] == "policy held"]
+    assert held["who"] == "search" and "$96.00 for this one is more than $12.00 a month" in held["words"]
+
+
+def test_the_demo_s_rules_tell_what_they_would_have_done(demo: Demo) -> None:
+    told = demo.program.json("policy", "test", ".demo/policies.toml", "--since", "1h")["items"]
+
+    fired = {one["policy"]: one["state"] for one in told}
+    rules = dict.fromkeys(("measure", "retrain", "register", "release", "promote", "usual"), "due")
+    assert fired == {**rules, "search": "held"}
 
 
 def test_what_the_demo_serves_gives_its_data_back_alone_and_then_its_code(demo: Demo, tmp_path: Path) -> None:
@@ -189,5 +202,5 @@ def test_the_demo_refuses_an_interpreter_that_is_not_there(cli: Program) -> None
 def test_a_dry_run_of_the_demo_makes_nothing(cli: Program) -> None:
     plan = cli.json("demo", "--dry-run")
 
-    assert plan["action"] == "demo" and len(plan["steps"]) == 14
+    assert plan["action"] == "demo" and len(plan["steps"]) == 15
     assert list(cli.cwd.iterdir()) == []

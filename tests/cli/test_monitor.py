@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlconsole.actions.context import Context
+from mlconsole.actions.live_data import cutting_of
 from mlconsole.actions.monitor import MonitorParams
 from mlconsole.actions.monitor_check import check, check_due
 from mlconsole.config import load
@@ -206,8 +207,8 @@ def test_two_looks_at_once_judge_a_window_once(cli: Program, data: Path, session
     from mlconsole.actions import monitor_check
 
     monitor = one.catalog.monitors.get("churn")
-    baseline = one.catalog.monitors.baseline(monitor)
-    cuttings = [monitor_check._cutting(ctx, monitor, baseline) for ctx in (one, other)]
+    baseline = one.catalog.monitors.profile(monitor.baseline.number)
+    cuttings = [cutting_of(ctx, monitor, baseline) for ctx in (one, other)]
     from mlconsole.drift.windows import windows
 
     kept = []
@@ -283,7 +284,7 @@ def test_no_value_that_is_rare_and_no_row_is_in_the_catalog(cli: Program, data: 
 
     catalog = Catalog(cli.home, read_only=True)
     try:
-        baseline = catalog.monitors.baseline(catalog.monitors.get("churn"))
+        baseline = catalog.monitors.profile(catalog.monitors.get("churn").baseline.number)
     finally:
         catalog.close()
     column = baseline.column("name")
@@ -357,11 +358,59 @@ def test_a_baseline_is_what_a_run_used_or_the_newest_window_of_a_monitor(cli: Pr
 
     refused = [
         ("window:none", (), 4),
-        ("window:churn", ("--slices", "release"), 2),
         ("window:churn", ("--columns", "x"), 2),
     ]
     for word, more, code in refused:
         assert cli("monitor", "add", "bad", "--baseline", word, *common, *more).code == code
+    assert cli("monitor", "add", "cut", "--baseline", "window:churn", *common, "--slices", "release").code == 0
+
+
+def test_a_window_whose_rows_are_gone_is_a_baseline_by_its_counts(cli: Program, data: Path) -> None:
+    add(cli)
+    (data / "live" / "1.csv").write_text(table(400, shift=9, seed=3))
+    cli("monitor", "check", "churn")
+    common = ("--baseline", "window:churn", "--live", "live/*.csv", "--window", "rows:200")
+    anew = cli("monitor", "add", "anew", *common)
+    (data / "live" / "1.csv").unlink()
+
+    gone = cli("monitor", "add", "gone", *common)
+
+    assert gone.code == 0 and "as coarse as the counts" in gone.out and "coarse" not in anew.out
+    assert cli("monitor", "add", "bad", *common, "--slices", "release").code == 2
+    (data / "live" / "2.csv").write_text(table(200, shift=10, seed=4))
+    assert cli("monitor", "check", "anew").code == 6, "counted on edges of its own, it sees a little more"
+
+
+def test_a_new_baseline_judges_new_windows_and_leaves_the_old_ones_their_verdicts(cli: Program, data: Path) -> None:
+    add(cli, "--opens", "1/1", "--closes", "1")
+    (data / "live" / "1.csv").write_text(table(400, shift=1, seed=3))
+    assert cli("monitor", "check", "churn").code == 6
+    before = cli.json("monitor", "replay", "churn")["windows"]
+
+    assert cli("monitor", "rebaseline", "churn").code == 2, "it is not said with what"
+    assert cli("monitor", "rebaseline", "none", "--baseline", "train.csv").code == 4
+    plan = cli.json("monitor", "rebaseline", "churn", "--baseline", "window:churn", "--dry-run")
+    done = cli("monitor", "rebaseline", "churn", "--baseline", "window:churn", "--reason", "prices rose")
+    assert done.code == 0 and "no more with train.csv" in done.out
+    assert plan["effect"] == "write" and "train.csv" in plan["steps"][1]["text"]
+    shown = cli("monitor", "check", "churn")
+    assert shown.code == 6 and "judged against the last one" in shown.out
+    (data / "live" / "2.csv").write_text(table(200, shift=1, seed=4))
+    assert cli("monitor", "check", "churn").code == 0
+
+    found = cli.json("monitor", "show", "churn")
+    assert [one["verdict"] for one in found["recent"]] == ["drift", "drift", "ok"]
+    assert [one["why"] for one in found["baselines"]] == ["prices rose", ""]
+    first, second = (one["number"] for one in reversed(found["baselines"]))
+    assert [one["baseline"] for one in found["recent"]] == [first, first, second]
+    assert found["report"]["rows_reference"] == 200
+    replayed = cli.json("monitor", "replay", "churn")["windows"]
+    assert replayed[:2] == before and replayed[2]["verdict"] == "ok"
+    (alert,) = cli.json("alert", "list", "--all")["items"]
+    told = [one["what"] for one in cli.json("alert", "show", alert["id"])["timeline"]]
+    assert told.index("monitor.rebaselined") < told.index("alert resolved")
+    assert "churn: rows 201 to 400" in cli("monitor", "show", "churn").out
+    assert cli.json("audit", "list")["items"] and cli("monitor", "remove", "churn", "--yes").code == 0
 
 
 def test_a_column_that_a_window_lacks_is_a_schema_s_failure_though_other_files_have_it(
@@ -379,16 +428,28 @@ def test_a_column_that_a_window_lacks_is_a_schema_s_failure_though_other_files_h
     assert (columns["age"], columns["plan"], columns["release"]) == ("schema", "schema", "ok")
 
 
-def test_live_data_that_cannot_be_read_is_an_alert_until_it_can(cli: Program, data: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named_and_an_alert_until_it_can_and_the_rest_is_judged(
+    cli: Program, data: Path
+) -> None:
     add(cli, "--live", "live/*", window="rows:100")
-    (data / "live" / "1.csv").write_text(table(100, seed=2))
+    (data / "live" / "1.csv").write_text(table(150, seed=2))
     broken = data / "live" / "2.jsonl"
     broken.write_text('{"age": 1}\n{"age": \n')
+    ragged = table(80, seed=4) + "2026-01-01T00:00:00Z,1,a,r1,much,more\n"
+    (data / "live" / "3.csv").write_text(ragged)
+    (data / "live" / "4.csv").write_text(table(150, seed=3))
+
     done = cli("monitor", "check", "churn", "--json")
-    assert done.code == 1 and "line 2: it is not JSON" in done.error["message"]
+
+    assert done.code == 6 and [one["verdict"] for one in done.document["windows"]] == ["ok"] * 3
+    assert len(done.document["unread"]) == 2 and '2.jsonl", line 2: it is not JSON' in done.document["unread"][0]
+    assert '3.csv", line 82 as csv: it has more fields than the header' in done.document["unread"][1]
+    assert "line 2: it is not JSON" in " ".join(cli.json("monitor", "show", "churn")["report"]["notes"])
     alert = cli.json("alert", "list")["items"][0]
     assert (alert["state"], alert["source"]) == ("firing", "monitor") and "line 2" in alert["title"]
 
     broken.unlink()
+    assert cli("monitor", "check", "churn").code == 6
+    (data / "live" / "3.csv").write_text(table(82, seed=4))
     assert cli("monitor", "check", "churn").code == 0
     assert not [one for one in cli.json("alert", "list")["items"] if one["state"] == "firing"]

@@ -11,10 +11,11 @@ import pytest
 from loopkit import SHIFT, Loop
 from mlconsole.actions import environments, release, rollback, rollout, run_stop
 from mlconsole.actions.alert import incident
-from mlconsole.domain.alerts import Incident
+from mlconsole.domain.alerts import AlertState, Incident
 
 MEASURED, RETRAINED = "launch measure", "launch retrain"
 RELEASED = ["model register", "release create", "env rollout"]
+USUAL = "monitor rebaseline"
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
 
 def story(loop: Loop) -> Incident:
     """The one incident that the drift is."""
-    (alert,) = [one for one in loop.ctx.catalog.alerts.listed() if one.source == "monitor"]
+    (alert,) = [one for one in loop.ctx.catalog.alerts.listed(tuple(AlertState)) if one.source == "monitor"]
     return incident(loop.ctx, alert)
 
 
@@ -61,15 +62,19 @@ def test_drift_ends_in_a_better_release_by_rule_and_is_told_in_one_place(loop: L
     assert loop.live.release is not None and loop.live.release.name == "cutter-2"
     assert loop.ctx.catalog.environments.moves(loop.live.number)[0].reason == "policy:promote"
     assert by_moment(story(loop)) == [
-        ["drift.opened", "measure", "measure", "retrain", "retrain"],
+        ["drift.opened", "measure", "measure", "retrain", "retrain", "search"],
         ["model.registered", "register", "register"],
         ["release", "release", "release.created"],
         ["promote", "promote", "rollout committed"],
-        ["gate pass", "gate pass", "rollout done", "rollout.done"],
+        ["gate pass", "gate pass", "monitor.rebaselined", "rollout done", "rollout.done", "usual", "usual"],
     ]
-    assert done(loop) == ["launch", "launch", *RELEASED]  # Though what is asked goes on being other than it was.
+    assert done(loop) == ["launch", "launch", *RELEASED, USUAL]
+    ended = [(one.kind, one.words) for one in story(loop).timeline][-1]
+    assert ended[0] == "alert resolved" and ended[1].startswith("2 clean looks")
+    (held,) = [firing for firing in loop.firings() if firing.policy == "search"]
+    assert held.state == "held" and held.why == "budget: $0.00 spent + $24.00 for this one is more than $3.00 a month"
     by_rule = [row.action for row in loop.ctx.catalog.audit.newest(100) if row.actor.startswith("policy:")]
-    assert sorted(set(by_rule)) == sorted({"launch", *RELEASED}) and loop.ctx.catalog.audit.first_bad() is None
+    assert sorted(set(by_rule)) == sorted({"launch", *RELEASED, USUAL}) and loop.ctx.catalog.audit.first_bad() is None
 
 
 def test_a_retrain_that_is_no_better_is_taken_back_and_not_tried_again(loop: Loop) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from consolekit import Stage, opened, stage
 
+from mlconsole.actions.baseline import REBASELINE, RebaselineParams
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
 from mlconsole.actions.monitor import ADD, AddParams
@@ -71,6 +72,23 @@ async def test_a_monitor_shows_its_columns_by_effect_with_both_histograms(
         await user.presses("P")
         await user.sees("written to monitor.html")
         assert "Monitor loud" in (tmp_path / "monitor.html").read_text(encoding="utf-8")
+
+
+async def test_a_new_baseline_and_what_cannot_be_read_stand_before_the_columns(tmp_path: Path) -> None:
+    made, r = stage(tmp_path / "home"), random.Random(SEED)
+    (tmp_path / "train.csv").write_text(table(600, 0, r))
+    (tmp_path / "1.csv").write_text(table(200, 1, r))
+    (tmp_path / "2.jsonl").write_text("{}\nnonsense\n")
+    ctx = Context(Settings(home=made.home, user="ada", host="gpu-07"))
+    try:
+        execute(ctx, ADD, AddParams("loud", str(tmp_path / "train.csv"), str(tmp_path / "[12].*"), "rows:100"))
+        execute(ctx, CHECK, MonitorParams("loud"))
+        execute(ctx, REBASELINE, RebaselineParams("loud", "window:loud"))
+    finally:
+        ctx.close()
+    async with opened(made.console(Location("monitor", "loud")), (200, 30)) as user:
+        await user.sees("against", "? trouble", "2.jsonl, line 2: it is not JSON", "age", "B rebaseline")
+        await user.sees("new baseline", "no window", "loud: rows 101 to 200, says ada")
 
 
 async def test_a_monitor_that_is_not_there_or_has_no_window_says_so(watched: Stage) -> None:

@@ -100,6 +100,7 @@ ACTIONS: dict[str, str] = {
     "monitor show": "monitor:SHOW",
     "monitor check": "monitor_check:CHECK",
     "monitor replay": "monitor_check:REPLAY",
+    "monitor rebaseline": "baseline:REBASELINE",
     "monitor remove": "monitor:REMOVE",
     "backend list": "backends:LIST",
     "backend check": "backends:CHECK",

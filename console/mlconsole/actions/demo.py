@@ -61,6 +61,7 @@ def plan(ctx: Context, params: DemoParams) -> Plan:
     steps.append(Step(f"{long}; it ends by itself after {LONG_MINUTES} minutes", home))
     command = f"mlconsole demo --directory {shlex.quote(params.directory)}"
     steps.append(Step("move the camera: rules see it, train again and roll out what the gates find better", home))
+    steps.append(Step("take what is asked now for what is usual: the incident is over", home))
     return Plan("demo", Effect.WRITE, tuple(steps), command=command)
 
 

@@ -26,6 +26,7 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
 from mlconsole.config import python
 from mlconsole.demo.trainings import SCRIPT, SERVED
+from mlconsole.domain.alerts import AlertState
 from mlconsole.domain.events import Event
 from mlconsole.domain.policies import FiringState
 from mlconsole.errors import ActionFailed, MlconsoleError
@@ -41,7 +42,10 @@ BAKE = "2s"
 POLL_S = 0.25
 WITHIN_S = 100.0
 PIXELS, SIDE = 64, 8
-TOLD = ("drift.opened", "model.registered", "release.created", "rollout.done", "rollout.failed")
+EVERY = "2s"
+"""How often the monitor is looked at: the demo's hour passes in a minute."""
+ENDS = ("rollout.done", "rollout.failed")
+TOLD = ("drift.opened", "model.registered", "release.created", *ENDS, "monitor.rebaselined", "alert.resolved")
 
 Rows = list[list[float]]
 
@@ -61,6 +65,7 @@ class Scene:
         gates: those that the environment has, beside the one that compares.
         code: the folder that is released, with what measures.
         train: the script that trains.
+        usd_per_h: what the machine costs; budgets are by it, and there are none where it is not known.
     """
 
     environment: str
@@ -73,6 +78,7 @@ class Scene:
     gates: tuple[str, ...]
     code: Path = SERVED
     train: Path = SCRIPT
+    usd_per_h: float | None = None
 
     def data(self, name: str) -> Path:
         """A file of the demo's data."""
@@ -98,19 +104,25 @@ def play(ctx: Context, scene: Scene) -> None:
     _ask(scene, islice(cycle(after), MOVED))
     last = ctx.catalog.events.last()
     with _watching(ctx, scene):
-        done = _wait(ctx, last, lambda event: event.kind in TOLD[-2:])
+        done = _wait(ctx, last, lambda event: event.kind in ENDS)
+        live = ctx.catalog.environments.get(scene.environment)
+        if done.kind != "rollout.done" or live.release is None:
+            why = done.data.get("reason")
+            raise ActionFailed(f"The rules brought no better model: {why}.", "See: mlconsole policy history")
+        ctx.say(f"{scene.environment} is generation {live.pointer.generation}: {live.release.name}, by rule.")
+        usual = _wait(ctx, done.number, lambda event: event.kind == "monitor.rebaselined")
+        _ask(scene, islice(cycle(after), AS_BEFORE))
+        _wait(ctx, usual.number, _is_over)
         _wait_for_firings(ctx)
-    live = ctx.catalog.environments.get(scene.environment)
-    if done.kind != "rollout.done" or live.release is None:
-        why = done.data.get("reason")
-        raise ActionFailed(f"The rules brought no better model: {why}.", "See: mlconsole policy history")
-    _ask(scene, islice(cycle(after), AS_BEFORE))
-    ctx.say(f"{scene.environment} is generation {live.pointer.generation}: {live.release.name}, by rule.")
+
+
+def _is_over(event: Event) -> bool:
+    return event.kind == "alert.resolved" and event.subject == f"monitor:{MONITOR}"
 
 
 def incidents(ctx: Context) -> list[str]:
-    """Ids of the alerts that the camera's move has raised."""
-    return [alert.id for alert in ctx.catalog.alerts.listed() if alert.data.get("monitor") == MONITOR]
+    """Ids of the alerts that the camera's move has raised, though they are over."""
+    return [alert.id for alert in ctx.catalog.alerts.listed(tuple(AlertState)) if alert.data.get("monitor") == MONITOR]
 
 
 def _images(path: Path) -> tuple[Rows, Rows]:
@@ -151,7 +163,7 @@ def _arm(ctx: Context, scene: Scene) -> None:
         live=str(scene.asked),
         window=f"rows:{WINDOW}",
         columns=COLUMNS,
-        every="1m",
+        every=EVERY,
     )
     execute(ctx, monitor.ADD, watched)
     gates = (*scene.gates, "metric:recent/acc>=present")
@@ -177,6 +189,10 @@ def rules(scene: Scene) -> str:
         "KEPT": scene.data(KEPT),
     }
     text = (SERVED / RULES).read_text(encoding="utf-8")
+    if scene.usd_per_h is None:
+        text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("budget_usd"))
+    else:
+        names |= {"HALF_HOUR": f"{scene.usd_per_h / 2:.2f}", "HOUR": f"{scene.usd_per_h:.2f}"}
     for name, value in names.items():
         text = text.replace(f"@{name}@", json.dumps(str(value))[1:-1])
     return text

@@ -17,6 +17,7 @@ from pathlib import Path
 from mlconsole.actions import dataset, demo_loop, environments, model, release, rollout
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
+from mlconsole.actions.rates import rate_now
 from mlconsole.demo.trainings import SERVED
 from mlconsole.errors import ActionFailed, CheckFailed
 
@@ -69,7 +70,7 @@ def move_camera(ctx: Context, stage: Stage) -> None:
 
 
 def _scene(ctx: Context, stage: Stage, digits: Path) -> demo_loop.Scene:
-    live = ctx.catalog.environments.get(ENVIRONMENT)
+    live, rate = ctx.catalog.environments.get(ENVIRONMENT), rate_now(ctx)[0]
     return demo_loop.Scene(
         ENVIRONMENT,
         MODEL,
@@ -79,6 +80,7 @@ def _scene(ctx: Context, stage: Stage, digits: Path) -> demo_loop.Scene:
         stage.asked,
         digits,
         _gates(stage),
+        usd_per_h=rate.microusd_per_h / 1e6 if rate else None,
     )
 
 

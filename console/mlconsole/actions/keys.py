@@ -55,6 +55,7 @@ KEYED: tuple[Keyed, ...] = (
     Keyed("alert ack", "A", _ALERT),
     Keyed("alert snooze", "Z", _ALERT),
     Keyed("monitor check", "C", _MONITOR),
+    Keyed("monitor rebaseline", "B", _MONITOR),
     Keyed("policy accept", "d", _FIRING),
     Keyed("policy decline", "n", _FIRING),
 )

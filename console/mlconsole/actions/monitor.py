@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from mlconsole.actions.base import Action, NoParams, param
+from mlconsole.actions.baseline import Needs, counted
 from mlconsole.actions.context import Context
 from mlconsole.domain.drift import LEVEL, Histogram
 from mlconsole.domain.monitors import MonitorPage, MonitorState, WindowKind, window_spec
@@ -17,11 +18,7 @@ from mlconsole.domain.results import Done, Listing
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import UsageError
 
-if TYPE_CHECKING:
-    from mlconsole.domain.drift import Profile
-
 SHOWN_WINDOWS = 30
-WINDOW = "window:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,52 +112,14 @@ def add(ctx: Context, params: AddParams) -> Done:
 
         expectations.read(params.expect)
     assert params.baseline is not None and params.live is not None
-    baseline = _baseline(ctx, params.baseline, how)
+    baseline, told_more = counted(ctx, params.baseline, Needs(how["columns"], tuple(how["slices"]), how["time"]))
     live = os.path.abspath(os.path.expanduser(params.live))
     new = NewMonitor(params.name, baseline, live, spec.text, how, every, ctx.clock(), ctx.settings.user)
     ctx.write(lambda db: put_monitor(db, new), durable=True)
     columns = len(how["columns"]) or len(baseline.columns)
-    told = f'Monitor "{params.name}": {columns} columns of {baseline.rows:,} rows, windows of {spec.text}.'
+    told = f'Monitor "{params.name}": {columns} columns of {baseline.rows:,} rows, windows of {spec.text}.{told_more}'
     fields = {"name": params.name, "rows": baseline.rows, "columns": columns, "digest": baseline.digest}
     return Done("monitor", told, fields=fields)
-
-
-def _baseline(ctx: Context, word: str, how: dict[str, Any]) -> Profile:
-    from mlconsole.actions.tables import digest_of, table_named
-    from mlconsole.domain.drift import Kind
-    from mlconsole.drift.grid import grid_of, survey
-    from mlconsole.drift.profile import profile
-
-    slices = tuple(how["slices"])
-    if word.startswith(WINDOW):
-        return _window(
-            ctx, word.removeprefix(WINDOW), (*how["columns"], *([how["time"]] if how["time"] else [])), slices
-        )
-    table, digest = table_named(ctx, word)
-    for name in (*how["columns"], *slices, *([how["time"]] if how["time"] else [])):
-        table.only([name])
-    table = table.with_kinds(dict.fromkeys(slices, Kind.TEXT))
-    found = survey(table)
-    grid = grid_of([found], is_stored=True, slices=slices, named=how["columns"])
-    return profile(table, grid, found.pieces, digest=digest or digest_of(word))
-
-
-def _window(ctx: Context, name: str, columns: tuple[str, ...], slices: tuple[str, ...]) -> Profile:
-    """The newest window of a monitor as a baseline: what moved has become what is usual.
-
-    Raises:
-        NotFound: there is no such monitor.
-        UsageError: it has no window, lacks a column, or slices are asked for, of which a window's counts say nothing.
-    """
-    found = page(ctx, name).current
-    if found is None:
-        raise UsageError(f'The monitor "{name}" has judged no window yet.', f"mlconsole monitor check {name}")
-    if slices:
-        raise UsageError("A window has no slices to compare with.", "Take a file as the baseline, or leave --slices.")
-    for column in columns:
-        if found.column(column) is None:
-            raise UsageError(f'The monitor "{name}" has no column "{column}".')
-    return replace(found, source=f"{name}: {found.source}")
 
 
 def list_monitors(ctx: Context, params: NoParams) -> Listing[MonitorState]:
@@ -192,12 +151,13 @@ def page(ctx: Context, name: str) -> MonitorPage:
     monitors = ctx.catalog.monitors
     monitor = monitors.get(name)
     state = monitors.state(monitor, SHOWN_WINDOWS)
-    baseline = monitors.baseline(monitor)
+    baselines = monitors.baselines(monitor)
     newest = monitors.newest(monitor)
     if newest is None:
-        return MonitorPage(state, None, baseline)
-    report, counts, label, rows = newest
-    return MonitorPage(state, report, baseline, window_profile(baseline, counts, label, rows))
+        return MonitorPage(state, None, monitors.profile(monitor.baseline.number), baselines=baselines)
+    baseline = monitors.profile(newest.baseline)
+    current = window_profile(baseline, newest.counts, newest.label, newest.rows)
+    return MonitorPage(state, newest.report, baseline, current, baselines)
 
 
 def histograms(found: MonitorPage, bins: int = 10) -> dict[str, Histogram]:

@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
+from mlconsole.actions.live_data import cutting_of
 from mlconsole.actions.monitor import MonitorParams
 from mlconsole.domain.alerts import ONCE, AlertRules, Part, Signal
 from mlconsole.domain.alerts import Verdict as Look
@@ -18,10 +20,10 @@ from mlconsole.domain.drift import DriftReport, Profile, SchemaFinding, Verdict
 from mlconsole.domain.monitors import Monitor, MonitorCheck, Replay, ReplayRow, WindowSummary, openings
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.times import from_us
-from mlconsole.errors import ActionFailed, MlconsoleError, UsageError
+from mlconsole.errors import MlconsoleError, UsageError
 
 if TYPE_CHECKING:
-    from mlconsole.drift.windows import Cutting, Window
+    from mlconsole.drift.windows import Window
 
 NEARLY = 0.75
 """An effect of this share of its floor, if it is significant, is neither bad nor clean: an alert stays as it is."""
@@ -64,13 +66,13 @@ def check_due(ctx: Context) -> int:
 
 
 def look(ctx: Context, monitor: Monitor) -> MonitorCheck:
-    """Judge what is new of one monitor; data that cannot be read is an alert of its own."""
+    """Judge what is new of one monitor; data that cannot be read is an alert of its own, and the rest is judged."""
     try:
         found = _look(ctx, monitor)
     except MlconsoleError as error:
         _note(ctx, monitor, str(error))
         raise
-    _note(ctx, monitor)
+    _note(ctx, monitor, " ".join(found.unread))
     return found
 
 
@@ -80,7 +82,7 @@ def _note(ctx: Context, monitor: Monitor, trouble: str = "") -> None:
     from mlconsole.catalog.monitors import note_look
 
     subject = f"monitor:{monitor.name}"
-    data = {"monitor": monitor.name, "dataset": monitor.baseline, "live": monitor.live}
+    data = {"monitor": monitor.name, "dataset": monitor.baseline.source, "live": monitor.live}
     head = (f"{subject}:unreadable", "monitor", subject, Look.BAD if trouble else Look.CLEAN, trouble[:MOST_WORDS])
     signal = Signal(*head, data=data, rules=ONCE)
 
@@ -95,8 +97,8 @@ def _look(ctx: Context, monitor: Monitor) -> MonitorCheck:
     from mlconsole.drift.windows import windows
 
     monitors = ctx.catalog.monitors
-    baseline = monitors.baseline(monitor)
-    cutting = _cutting(ctx, monitor, baseline)
+    baseline = monitors.profile(monitor.baseline.number)
+    cutting = cutting_of(ctx, monitor, baseline)
     if cutting is None:
         return MonitorCheck(_nothing(monitor, baseline, f'there is no live data yet at "{monitor.live}"'))
     judged: list[tuple[WindowSummary, DriftReport]] = []
@@ -112,36 +114,10 @@ def _look(ctx: Context, monitor: Monitor) -> MonitorCheck:
         if _keep(ctx, monitor, baseline, window, summary, report):
             judged.append((summary, report))
     rest = waiting.profile.rows if waiting is not None else 0
-    return MonitorCheck(_shown(ctx, monitor, baseline, judged, waiting), tuple(one for one, _ in judged), rest)
-
-
-def _cutting(ctx: Context, monitor: Monitor, baseline: Profile) -> Cutting | None:
-    """What there is to cut; None where no file is there yet."""
-    from mlconsole.domain.drift import Kind
-    from mlconsole.drift.files import table_files
-    from mlconsole.drift.profile import grid_of_profile
-    from mlconsole.drift.table import table_of
-    from mlconsole.drift.windows import Cutting
-
-    try:
-        files = [file for file in table_files(monitor.live) if file.size_bytes]
-    except UsageError:
-        files = []
-    if not files:
-        return None
-    kinds = {column.name: column.kind for column in baseline.columns}
-    table = table_of(monitor.live, files).with_kinds(kinds | dict.fromkeys(monitor.slices, Kind.TEXT))
-    if monitor.time_column:
-        if monitor.time_column not in table.kinds:
-            raise ActionFailed(f'The live data of "{monitor.name}" lacks the column "{monitor.time_column}".')
-        table = table.with_kinds({monitor.time_column: Kind.TIME})
-    wanted = {*table.kinds} if not monitor.columns else {*monitor.columns, *monitor.slices, monitor.time_column}
-    table = table.where_known({name: table.kinds[name] for name in wanted if name in table.kinds})
-    grid = grid_of_profile(baseline).where_known(table.kinds)
-    monitors = ctx.catalog.monitors
-    judged = frozenset(monitors.judged_keys(monitor))
-    now_s = ctx.clock().timestamp()
-    return Cutting(table, grid, monitor.window, monitors.progress(monitor), judged, now_s, monitor.time_column)
+    shown = _shown(ctx, monitor, baseline, judged, waiting)
+    unread = tuple(cutting.unread.values())
+    shown = replace(shown, notes=tuple(dict.fromkeys((*shown.notes, *cutting.notes))))
+    return MonitorCheck(shown, tuple(one for one, _ in judged), rest, unread)
 
 
 def _report(monitor: Monitor, baseline: Profile, window: Window) -> DriftReport:
@@ -151,7 +127,9 @@ def _report(monitor: Monitor, baseline: Profile, window: Window) -> DriftReport:
     plan = Tests(monitor.tests, monitor.columns, monitor.rule)
     failed = _failed_checks(monitor, window)
     report = compare(baseline, window.profile, plan, [one.column for one in failed], failed)
-    return replace(report, reference=monitor.baseline, current=monitor.live, monitor=monitor.name, window=window.label)
+    return replace(
+        report, reference=monitor.baseline.source, current=monitor.live, monitor=monitor.name, window=window.label
+    )
 
 
 def _failed_checks(monitor: Monitor, window: Window) -> list[SchemaFinding]:
@@ -206,7 +184,7 @@ def signal_of(monitor: Monitor, summary: WindowSummary, report: DriftReport) -> 
         parts.setdefault(one.column, Part(one.column, f"{words}{f' in {one.slice}' if one.slice else ''}", one.effect))
     data = {
         "monitor": monitor.name,
-        "dataset": monitor.baseline,
+        "dataset": monitor.baseline.source,
         "live": monitor.live,
         "rows": summary.rows,
         "columns": list(parts)[:MOST_PARTS],
@@ -251,10 +229,17 @@ def _shown(
         return replace(judged[-1][1], notes=(*judged[-1][1].notes, *rest))
     newest = ctx.catalog.monitors.newest(monitor)
     if newest is not None:
-        return replace(newest[0], notes=(*newest[0].notes, "no new window since", *rest))
+        return replace(newest.report, notes=(*newest.report.notes, *_since(monitor, newest.baseline), *rest))
     note = f"the first window ({monitor.window.text}) is not full yet"
     rows = waiting.profile.rows if waiting is not None else 0
     return _nothing(monitor, baseline, note, rows)
+
+
+def _since(monitor: Monitor, baseline: int) -> tuple[str, ...]:
+    """What is to be said of the newest window where none was judged now."""
+    if baseline == monitor.baseline.number:
+        return ("no new window since",)
+    return (f"no window yet since the baseline is {monitor.baseline.source}; this one was judged against the last one",)
 
 
 def _nothing(monitor: Monitor, baseline: Profile, note: str, rows: int = 0) -> DriftReport:
@@ -265,7 +250,7 @@ def _nothing(monitor: Monitor, baseline: Profile, note: str, rows: int = 0) -> D
     columns = tuple(
         ColumnResult(c.name, "", None, None, Verdict.INSUFFICIENT, c.values, 0, note="no window yet") for c in names
     )
-    head = (monitor.baseline, monitor.live, Verdict.INSUFFICIENT, baseline.rows, rows)
+    head = (monitor.baseline.source, monitor.live, Verdict.INSUFFICIENT, baseline.rows, rows)
     return DriftReport(*head, columns, notes=(note,), level=monitor.rule.level, monitor=monitor.name)
 
 
@@ -281,7 +266,7 @@ class ReplayParams:
 
 
 def replay(ctx: Context, params: ReplayParams) -> Replay:
-    """Judge the stored windows anew: nothing is read again and nothing is changed.
+    """Judge the stored windows anew, each against its own baseline: nothing is read again and nothing is changed.
 
     Raises:
         NotFound: there is no such monitor.
@@ -298,24 +283,24 @@ def replay(ctx: Context, params: ReplayParams) -> Replay:
     rule = replace(rule, floors=(*monitor.rule.floors, *rule.floors))
     plan = plan_of(params.tests or ",".join(monitor.tests), ",".join(monitor.columns), rule)
     opens = monitor.opens if params.opens is None else _opens(params.opens)
-    stored = monitors.counts(monitor)
-    if not stored:
+    windows: list[WindowSummary] = []
+    bads: dict[float, list[bool]] = {factor: [] for factor in FACTORS}
+    for baseline, group in groupby(monitors.counts(monitor), lambda one: one[0].baseline):
+        stored = list(group)
+        found = judge(monitors.profile(baseline), stacked([window_numbers(counts) for _, counts in stored]), plan)
+        told = zip(stored, found.verdicts(level), found.columns_drifted(level), strict=True)
+        windows += [_again(one, verdict, n, found.worst(at)) for at, ((one, _), verdict, n) in enumerate(told)]
+        for factor, bad in bads.items():
+            bad += [verdict is Verdict.DRIFT for verdict in found.verdicts(level, factor)]
+    if not windows:
         return Replay(monitor.name, (), (), 0.0)
-    found = judge(monitors.baseline(monitor), stacked([window_numbers(counts) for _, counts in stored]), plan)
-    verdicts = found.verdicts(level)
-    drifted = found.columns_drifted(level)
-    windows = tuple(
-        _again(summary, verdict, count, found.worst(place))
-        for place, ((summary, _), verdict, count) in enumerate(zip(stored, verdicts, drifted, strict=True))
-    )
     span = (windows[-1].ended_at - windows[0].began_at).total_seconds()
     rows = []
-    for factor in FACTORS:
-        bad = [verdict is Verdict.DRIFT for verdict in found.verdicts(level, factor)]
+    for factor, bad in bads.items():
         alerts = openings(bad, opens, monitor.closes)
         rate = alerts / (span / WEEK_S) if span >= SHORTEST_S else None
         rows.append(ReplayRow(factor, level, len(bad), sum(bad), alerts, rate))
-    return Replay(monitor.name, windows, tuple(rows), span)
+    return Replay(monitor.name, tuple(windows), tuple(rows), span)
 
 
 def _opens(text: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
@@ -157,6 +157,15 @@ def record(
     return db.execute(INSERT, row).rowcount > 0
 
 
+def rule_of(db: sqlite3.Connection, what: str) -> str:
+    """The policy that brought something about, for use inside a transaction; see :meth:`Firings.rule_of`."""
+    return _rule(db.execute(SELECT_RULE, {"what": what}).fetchall())
+
+
+def _rule(rows: Sequence[Row]) -> str:
+    return str(rows[0][0]) if rows else ""
+
+
 def move(db: sqlite3.Connection, firing: Firing, state: FiringState, why: str, now: datetime, who: str = "") -> bool:
     """Move a firing on from the state that it was seen in; False when somebody else has."""
     row: dict[str, object] = {"n": firing.number, "state": state.value, "before": firing.state.value}
@@ -274,8 +283,7 @@ class Firings:
 
     def rule_of(self, what: str) -> str:
         """The policy that brought ``event:NUMBER``, ``run:ID`` or ``rollout:NUMBER`` about; empty for none."""
-        rows = self._store.read(SELECT_RULE, {"what": what})
-        return str(rows[0][0]) if rows else ""
+        return _rule(self._store.read(SELECT_RULE, {"what": what}))
 
     def proposed(self) -> int:
         """How many wait for a person."""

@@ -287,6 +287,12 @@ def _spans(db: Database) -> None:
     _script(db, "DROP INDEX run_started;\nCREATE INDEX run_started ON run(started_us, n, ended_us);\n")
 
 
+def _baselines(db: Database) -> None:
+    from mlconsole.catalog.monitor_schema import BASELINES
+
+    _script(db, BASELINES)
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -303,6 +309,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _queue,
     _causes,
     _spans,
+    _baselines,
 )
 VERSION = len(MIGRATIONS)
 

@@ -42,3 +42,26 @@ CREATE TABLE monitor_window (
 ) STRICT;
 CREATE INDEX monitor_window_order ON monitor_window(monitor, n);
 """
+
+BASELINES = """
+CREATE TABLE monitor_baseline (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    monitor INTEGER NOT NULL REFERENCES monitor(n) ON DELETE CASCADE,
+    source TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    profile BLOB NOT NULL,
+    since_us INTEGER NOT NULL,
+    set_by TEXT NOT NULL,
+    why TEXT NOT NULL
+) STRICT;
+CREATE INDEX monitor_baseline_order ON monitor_baseline(monitor, n);
+INSERT INTO monitor_baseline (n, monitor, source, row_count, digest, profile, since_us, set_by, why)
+SELECT n, n, baseline, baseline_rows, baseline_digest, profile, created_us, created_by, '' FROM monitor;
+ALTER TABLE monitor_window ADD COLUMN baseline INTEGER REFERENCES monitor_baseline(n) ON DELETE CASCADE;
+UPDATE monitor_window SET baseline = monitor;
+ALTER TABLE monitor DROP COLUMN baseline;
+ALTER TABLE monitor DROP COLUMN baseline_rows;
+ALTER TABLE monitor DROP COLUMN baseline_digest;
+ALTER TABLE monitor DROP COLUMN profile;
+"""

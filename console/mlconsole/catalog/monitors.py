@@ -12,30 +12,38 @@ from mlconsole.catalog.profiles import packed, packed_report, unpacked, unpacked
 from mlconsole.catalog.rows import EPOCH, json_mapping, moment
 from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.drift import DriftReport, Profile, Rule, Verdict
-from mlconsole.domain.monitors import Monitor, MonitorState, WindowSummary, window_spec
+from mlconsole.domain.monitors import Baseline, Monitor, MonitorState, WindowSummary, window_spec
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound
 
-COLUMNS = """n, name, baseline, baseline_rows, baseline_digest, live, cut, how, every_us, created_us, created_by,
-             checked_us, trouble"""
-INSERT = """
-INSERT INTO monitor (name, baseline, baseline_rows, baseline_digest, profile, live, cut, how, every_us, created_us,
-                     created_by)
-VALUES (:name, :baseline, :rows, :digest, :profile, :live, :cut, :how, :every, :now, :by)
+BASELINE = "b.n, b.source, b.row_count, b.digest, b.since_us, b.set_by, b.why"
+SELECT = f"""
+SELECT m.n, m.name, m.live, m.cut, m.how, m.every_us, m.created_us, m.created_by, m.checked_us, m.trouble, {BASELINE}
+FROM monitor AS m
+JOIN monitor_baseline AS b ON b.n = (SELECT max(n) FROM monitor_baseline WHERE monitor = m.n)
 """
-SELECT_ALL = f"SELECT {COLUMNS} FROM monitor ORDER BY name"
-SELECT_NAMED = f"SELECT {COLUMNS} FROM monitor WHERE name = :name"
-SELECT_PROFILE = "SELECT profile FROM monitor WHERE n = :n"
+INSERT = """
+INSERT INTO monitor (name, live, cut, how, every_us, created_us, created_by)
+VALUES (:name, :live, :cut, :how, :every, :now, :by)
+"""
+INSERT_BASELINE = """
+INSERT INTO monitor_baseline (monitor, source, row_count, digest, profile, since_us, set_by, why)
+VALUES (:monitor, :source, :rows, :digest, :profile, :now, :by, :why)
+"""
+SELECT_ALL = f"{SELECT} ORDER BY m.name"
+SELECT_NAMED = f"{SELECT} WHERE m.name = :name"
+SELECT_BASELINES = f"SELECT {BASELINE} FROM monitor_baseline AS b WHERE b.monitor = :n ORDER BY b.n DESC"
+SELECT_PROFILE = "SELECT profile FROM monitor_baseline WHERE n = :n"
 SELECT_PROGRESS = "SELECT progress FROM monitor WHERE n = :n"
 DELETE = "DELETE FROM monitor WHERE n = :n"
 LOOKED = "UPDATE monitor SET checked_us = :now, trouble = :trouble WHERE n = :n"
 MOVE = "UPDATE monitor SET progress = :progress WHERE n = :n"
 SUMMARY = """key, label, began_us, ended_us, judged_us, row_count, verdict, drifted, worst, worst_test, worst_effect,
-             worst_weight"""
+             worst_weight, baseline"""
 INSERT_WINDOW = f"""
 INSERT INTO monitor_window (monitor, {SUMMARY}, report, counts)
-VALUES (:n, :key, :label, :began, :ended, :judged, :rows, :verdict, :drifted, :worst, :test, :effect, :weight, :report,
-        :counts)
+VALUES (:n, :key, :label, :began, :ended, :judged, :rows, :verdict, :drifted, :worst, :test, :effect, :weight,
+        :baseline, :report, :counts)
 ON CONFLICT DO NOTHING
 """
 SELECT_NEWEST = f"""
@@ -43,7 +51,7 @@ SELECT {SUMMARY} FROM monitor_window WHERE monitor = :n ORDER BY n DESC LIMIT :l
 """
 COUNT = "SELECT count(*) FROM monitor_window WHERE monitor = :n"
 SELECT_REPORT = """
-SELECT report, counts, label, row_count FROM monitor_window WHERE monitor = :n ORDER BY n DESC LIMIT 1
+SELECT report, counts, key, label, row_count, baseline FROM monitor_window WHERE monitor = :n ORDER BY n DESC LIMIT 1
 """
 SELECT_COUNTS = f"SELECT {SUMMARY}, counts FROM monitor_window WHERE monitor = :n ORDER BY n"
 SELECT_KEYS = "SELECT key FROM monitor_window WHERE monitor = :n"
@@ -65,6 +73,26 @@ class NewMonitor(NamedTuple):
     by: str
 
 
+class NewBaseline(NamedTuple):
+    """What windows are to be compared with from now on."""
+
+    profile: Profile
+    at: datetime
+    by: str
+    why: str = ""
+
+
+class StoredWindow(NamedTuple):
+    """A judged window as it is kept; ``baseline`` is the number of what it was judged against."""
+
+    report: DriftReport
+    counts: bytes
+    key: str
+    label: str
+    rows: int
+    baseline: int
+
+
 class JudgedWindow(NamedTuple):
     """A window that was judged, with its counts."""
 
@@ -81,10 +109,6 @@ def put_monitor(db: sqlite3.Connection, new: NewMonitor) -> None:
     """
     row = {
         "name": storable(new.name),
-        "baseline": storable(new.profile.source),
-        "rows": new.profile.rows,
-        "digest": new.profile.digest,
-        "profile": packed(new.profile),
         "live": storable(new.live),
         "cut": new.window,
         "how": json.dumps(new.how),
@@ -93,10 +117,27 @@ def put_monitor(db: sqlite3.Connection, new: NewMonitor) -> None:
         "by": storable(new.by),
     }
     try:
-        db.execute(INSERT, row)
+        number = db.execute(INSERT, row).lastrowid
     except sqlite3.IntegrityError:
-        hint = f"Take it away first: mlconsole monitor remove {new.name}"
+        hint = f"Another baseline: mlconsole monitor rebaseline {new.name} --baseline DATA"
         raise ActionFailed(f'There is a monitor "{new.name}" already.', hint) from None
+    assert number is not None
+    put_baseline(db, number, NewBaseline(new.profile, new.at, new.by))
+
+
+def put_baseline(db: sqlite3.Connection, monitor: int, new: NewBaseline) -> None:
+    """Keep what a monitor's windows are compared with from now on; those that were judged keep their own."""
+    row = {
+        "monitor": monitor,
+        "source": storable(new.profile.source),
+        "rows": new.profile.rows,
+        "digest": new.profile.digest,
+        "profile": packed(new.profile),
+        "now": to_us(new.at),
+        "by": storable(new.by),
+        "why": storable(new.why),
+    }
+    db.execute(INSERT_BASELINE, row)
 
 
 def remove_monitor(db: sqlite3.Connection, monitor: Monitor) -> None:
@@ -128,6 +169,7 @@ def keep_window(
         "test": summary.worst_test,
         "effect": summary.worst_effect,
         "weight": summary.worst_weight,
+        "baseline": monitor.baseline.number,
         "report": packed_report(window.report),
         "counts": window_counts(baseline, window.profile),
     }
@@ -158,9 +200,13 @@ class Monitors:
             raise NotFound(f'No monitor "{name}" in this catalog.', "List them: mlconsole monitor list")
         return _monitor(rows[0])
 
-    def baseline(self, monitor: Monitor) -> Profile:
-        """Its baseline."""
-        return unpacked(self._store.read(SELECT_PROFILE, {"n": monitor.number})[0][0])
+    def profile(self, baseline: int) -> Profile:
+        """The counts of a baseline."""
+        return unpacked(self._store.read(SELECT_PROFILE, {"n": baseline})[0][0])
+
+    def baselines(self, monitor: Monitor) -> tuple[Baseline, ...]:
+        """All baselines that it has had, the newest first."""
+        return tuple(_baseline(row) for row in self._store.read(SELECT_BASELINES, {"n": monitor.number}))
 
     def progress(self, monitor: Monitor) -> dict[str, Any]:
         """How far its live data was read."""
@@ -178,10 +224,14 @@ class Monitors:
         windows = tuple(_summary(row) for row in reversed(rows))
         return MonitorState(monitor, windows, total, str(alert[0][0]) if alert else "")
 
-    def newest(self, monitor: Monitor) -> tuple[DriftReport, bytes, str, int] | None:
-        """Report, counts, label and rows of the newest window; None before the first."""
+    def newest(self, monitor: Monitor) -> StoredWindow | None:
+        """The newest window; None before the first."""
         rows = self._store.read(SELECT_REPORT, {"n": monitor.number})
-        return (unpacked_report(rows[0][0]), bytes(rows[0][1]), str(rows[0][2]), int(rows[0][3])) if rows else None
+        if not rows:
+            return None
+        report, counts, *words, count, baseline = rows[0]
+        key, label = map(str, words)
+        return StoredWindow(unpacked_report(report), bytes(counts), key, label, int(count), int(baseline))
 
     def counts(self, monitor: Monitor) -> list[tuple[WindowSummary, bytes]]:
         """Every window with its counts, in order."""
@@ -189,7 +239,7 @@ class Monitors:
 
 
 def _monitor(row: Row) -> Monitor:
-    n, name, baseline, rows, digest, live, cut, how, every, created, by, checked, trouble = row
+    n, name, live, cut, how, every, created, by, checked, trouble, *baseline = row
     own = json_mapping(how)
 
     def names(key: str) -> tuple[str, ...]:
@@ -201,9 +251,7 @@ def _monitor(row: Row) -> Monitor:
     return Monitor(
         n,
         str(name),
-        str(baseline),
-        rows,
-        str(digest),
+        _baseline(baseline),
         str(live),
         window_spec(str(cut)),
         str(own.get("time", "")),
@@ -222,8 +270,14 @@ def _monitor(row: Row) -> Monitor:
     )
 
 
+def _baseline(row: Sequence[Any]) -> Baseline:
+    n, source, rows, digest, since, by, why = row
+    return Baseline(n, str(source), rows, str(digest), moment(since) or EPOCH, str(by), str(why))
+
+
 def _summary(row: Row) -> WindowSummary:
-    key, label, began, ended, judged, rows, verdict, drifted, worst, test, effect, weight = row
+    key, label, began, ended, judged, rows, verdict, drifted, worst, test, effect, weight, baseline = row
     times = (moment(began) or EPOCH, moment(ended) or EPOCH, moment(judged) or EPOCH)
     found = Verdict(verdict) if verdict in list(Verdict) else Verdict.INSUFFICIENT
-    return WindowSummary(str(key), str(label), *times, rows, found, drifted, str(worst), str(test), effect, weight)
+    head = (str(key), str(label), *times, rows, found, drifted)
+    return WindowSummary(*head, str(worst), str(test), effect, weight, int(baseline))

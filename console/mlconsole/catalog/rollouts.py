@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mlconsole.catalog.event_stream import emit
+from mlconsole.catalog.firings import rule_of
 from mlconsole.catalog.rows import EPOCH, json_of, moment
 from mlconsole.catalog.store import Row, Store, Values, storable
 from mlconsole.domain.gates import Answer, GateAnswer
@@ -139,18 +140,23 @@ def wait(
 
 def tell_done(db: sqlite3.Connection, rollout: Rollout, now: datetime) -> None:
     """Tell whoever waits for it that an environment serves another release."""
-    emit(db, "rollout.done", f"environment:{rollout.name}", _told(rollout), now)
+    emit(db, "rollout.done", f"environment:{rollout.name}", _told(db, rollout), now)
 
 
 def tell_failed(db: sqlite3.Connection, rollout: Rollout, why: str, now: datetime) -> None:
     """Tell whoever waits for it that a rollout did not reach its goal."""
-    emit(db, "rollout.failed", f"environment:{rollout.name}", {**_told(rollout), "reason": storable(why)}, now)
+    emit(db, "rollout.failed", f"environment:{rollout.name}", {**_told(db, rollout), "reason": storable(why)}, now)
 
 
-def _told(rollout: Rollout) -> dict[str, object]:
+def _told(db: sqlite3.Connection, rollout: Rollout) -> dict[str, object]:
     told: dict[str, object] = {"environment": rollout.name, "release": rollout.release_id}
-    told |= {"generation": rollout.generation, "before": rollout.before_id, "user": rollout.asked_by}
-    return told | {"rollout": rollout.parent or rollout.number}
+    told |= {
+        "generation": rollout.generation,
+        "before": rollout.before_id,
+        "user": rollout.asked_by,
+        "kind": rollout.kind.value,
+    }
+    return told | {"rollout": rollout.parent or rollout.number, "policy": rule_of(db, f"rollout:{rollout.number}")}
 
 
 def rewrite_intent(db: sqlite3.Connection, number: int) -> bool:

@@ -67,14 +67,17 @@ KINDS: dict[str, EventKind] = {
         "the live data of a monitor has moved",
         (*_ALERT, "monitor", "dataset", "live", "rows", "columns", "worst", "effect"),
     ),
+    "monitor.rebaselined": EventKind(
+        "a monitor has another baseline", ("monitor", "baseline", "rows", "before", "user", "why", "title")
+    ),
     "check.failed": EventKind("a check of data has found something", ("dataset", "path", "failed", "first")),
     "rollout.failed": EventKind(
         "a rollout did not reach its goal",
-        ("environment", "release", "generation", "before", "reason", "user", "rollout"),
+        ("environment", "release", "generation", "before", "reason", "user", "kind", "rollout", "policy"),
     ),
     "rollout.done": EventKind(
         "an environment serves another release",
-        ("environment", "release", "generation", "before", "user", "rollout"),
+        ("environment", "release", "generation", "before", "user", "kind", "rollout", "policy"),
     ),
     "check.passed": EventKind("a check of data that had failed finds nothing any more", ("dataset", "path")),
     "alert.pending": EventKind("something was bad, not often enough yet for an alert", _ALERT),

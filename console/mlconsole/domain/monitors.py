@@ -45,15 +45,36 @@ def window_spec(text: str) -> WindowSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """What windows are compared with, from when on.
+
+    Attributes:
+        number: its row; every window says by it what it was judged against.
+        source: what it was made from, in words.
+        rows: how many rows that had.
+        digest: the id of the dataset version or of the files.
+        since: from when on it has been the monitor's.
+        set_by: who said so; ``policy:NAME`` for a rule.
+        why: what for.
+    """
+
+    number: int
+    source: str
+    rows: int
+    digest: str
+    since: datetime
+    set_by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Monitor:
     """What is watched, against what, how.
 
     Attributes:
         number: its row.
         name: what it is called.
-        baseline: what its baseline was made from, in words.
-        baseline_rows: how many rows that had.
-        baseline_digest: the id of the dataset version or of the files.
+        baseline: what new windows are compared with.
         live: the pattern of the live data.
         window: how it is cut.
         time_column: the column of moments that decides the window of a row; empty: the file's time does.
@@ -73,9 +94,7 @@ class Monitor:
 
     number: int
     name: str
-    baseline: str
-    baseline_rows: int
-    baseline_digest: str
+    baseline: Baseline
     live: str
     window: WindowSpec
     time_column: str
@@ -114,6 +133,7 @@ class WindowSummary:
         worst_test: its test.
         worst_effect: its effect.
         worst_weight: that in floors.
+        baseline: the number of the baseline that it was judged against.
     """
 
     key: str
@@ -128,6 +148,7 @@ class WindowSummary:
     worst_test: str = ""
     worst_effect: float | None = None
     worst_weight: float = 0.0
+    baseline: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,27 +168,43 @@ class MonitorState:
 
 @dataclass(frozen=True, slots=True)
 class MonitorPage:
-    """A monitor with what its newest window found."""
+    """A monitor with what its newest window found.
+
+    ``baseline`` and ``current`` are the counts that were compared then; ``baselines`` all that it has had, the newest
+    first.
+    """
 
     state: MonitorState
     report: DriftReport | None
     baseline: Profile | None = None
     current: Profile | None = None
+    baselines: tuple[Baseline, ...] = ()
+
+    @property
+    def against(self) -> str:
+        """What the newest window was judged against, in words."""
+        newest = self.state.newest
+        wanted = self.state.monitor.baseline.number if newest is None else newest.baseline
+        return next((one.source for one in self.baselines if one.number == wanted), "")
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorCheck:
-    """What a look at a monitor found: the report of its newest window, and the windows that were judged now."""
+    """What a look at a monitor found: the report of its newest window, and the windows that were judged now.
+
+    ``waiting`` rows do not fill a window yet; ``unread`` says which files could not be read, or not whole, and why.
+    """
 
     report: DriftReport
     windows: tuple[WindowSummary, ...] = ()
     waiting: int = 0
+    unread: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """True when a window that was judged now, or the newest one, has something."""
+        """True when a window that was judged now, or the newest one, has something, or a file could not be read."""
         bad = (Verdict.DRIFT, Verdict.SCHEMA)
-        return self.report.failed or any(window.verdict in bad for window in self.windows)
+        return self.report.failed or bool(self.unread) or any(window.verdict in bad for window in self.windows)
 
 
 @dataclass(frozen=True, slots=True)

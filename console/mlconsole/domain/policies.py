@@ -175,6 +175,18 @@ def ready(policy: Policy, now: datetime, price_microusd_per_h: int | None, *, pr
     return Decision(FiringState.DUE, "it is allowed to act")
 
 
+def over_budget(policy: Policy, spent_microusd: int, cost_microusd: int | None) -> str:
+    """Why a policy's budget does not bear a firing that costs that; empty where it does."""
+    if policy.budget_microusd is None:
+        return ""
+    if cost_microusd is None:
+        return "budget: what it would cost is not known; a launch needs a price and a time_limit"
+    if spent_microusd + cost_microusd <= policy.budget_microusd:
+        return ""
+    figures = f"${spent_microusd / 1e6:.2f} spent + ${cost_microusd / 1e6:.2f} for this one"
+    return f"budget: {figures} is more than ${policy.budget_microusd / 1e6:.2f} a {policy.budget_per}"
+
+
 def _held(policy: Policy, event: Event, facts: Facts) -> str:
     """Why it is held back; empty when it is not."""
     age_s = (facts.now - event.at).total_seconds()

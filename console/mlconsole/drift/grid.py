@@ -82,10 +82,10 @@ class Survey:
     pieces: list[pl.DataFrame] | None = field(default_factory=list)
 
 
-def survey(table: Table) -> Survey:
-    """Look at every row of a table once."""
+def survey(table: Table, pieces: Iterable[pl.DataFrame] | None = None) -> Survey:
+    """Look at every row of a table once; at some of its pieces, where they are given."""
     found = Survey({name: ColumnSurvey(kind) for name, kind in table.kinds.items()})
-    for piece in table.pieces():
+    for piece in table.pieces() if pieces is None else pieces:
         kept = _kept(found.rows, piece.height)
         for name, column in found.columns.items():
             if name in piece.columns:

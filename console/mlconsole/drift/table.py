@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlconsole.domain.drift import Kind, SchemaFinding
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.reading import batches, kinds_of, need_polars
-from mlconsole.errors import UsageError
+from mlconsole.errors import ActionFailed, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,18 +63,35 @@ class Table:
             yield from batches(file, self.kinds)
 
 
-def table_of(source: str, files: Sequence[TableFile]) -> Table:
+def table_of(source: str, files: Sequence[TableFile], skip: Callable[[TableFile, str], None] | None = None) -> Table:
     """The table that files are together.
 
     The first file that has a column says what it is; where others do not agree stands in the notes, and their values
     that are of another kind are counted as invalid.
+
+    Args:
+        source: what a person called it.
+        files: in order.
+        skip: is told of files that cannot be read, and why, and the table is of the others.
+
+    Raises:
+        ActionFailed: a file cannot be read.
+        UsageError: it has no columns.
     """
     need_polars()
     kinds: dict[str, Kind] = {}
     notes: list[str] = []
-    for place, file in enumerate(files):
-        own = kinds_of(file)
-        if place:
+    read: list[TableFile] = []
+    for file in files:
+        try:
+            own = kinds_of(file)
+        except (ActionFailed, UsageError) as error:
+            if skip is None:
+                raise
+            skip(file, error.message)
+            continue
+        read.append(file)
+        if len(read) > 1:
             notes += [f'"{file.path}" lacks the column "{name}"' for name in kinds if name not in own]
             notes += [f'"{file.path}" has a new column "{name}"' for name in own if name not in kinds]
         for name, kind in own.items():
@@ -82,11 +99,11 @@ def table_of(source: str, files: Sequence[TableFile]) -> Table:
             kinds[name] = _wider(known, kind)
             if not known.fits(kind):
                 notes.append(f'"{name}" is {known.value}, and {kind.value} in "{file.path}"')
-    if not kinds:
+    if not kinds and read:
         raise UsageError(f'"{source}" has no columns.')
     if len(notes) > MOST_NOTES:
         notes = [*notes[:MOST_NOTES], f"... and {len(notes) - MOST_NOTES} more places where the files do not agree"]
-    return Table(source, tuple(files), kinds, tuple(notes))
+    return Table(source, tuple(read), kinds, tuple(notes))
 
 
 def _wider(known: Kind, other: Kind) -> Kind:

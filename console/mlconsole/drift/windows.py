@@ -19,6 +19,7 @@ from mlconsole.drift.grid import Grid
 from mlconsole.drift.profile import Tally
 from mlconsole.drift.reading import batches
 from mlconsole.drift.table import Table
+from mlconsole.errors import ActionFailed, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """What there is to cut, and what of it is done."""
+    """What there is to cut, and what of it is done; ``unread`` says of files why they are not read, or not whole."""
 
     table: Table
     grid: Grid
@@ -60,6 +61,20 @@ class Cutting:
     judged: frozenset[str]
     now_s: float
     time_column: str = ""
+    unread: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about the files."""
+        return (*self.table.notes, *(f"left out: {why}" for why in self.unread.values()))
+
+    def pieces(self, file: TableFile) -> Iterator[pl.DataFrame]:
+        """The rows of a file, as far as it can be read: one that is broken holds the others up no longer than that."""
+        self.unread.pop(file.path, None)
+        try:
+            yield from batches(file, self.table.kinds)
+        except (ActionFailed, UsageError) as error:
+            self.unread[file.path] = error.message
 
 
 def windows(cutting: Cutting) -> Iterator[Window]:
@@ -73,7 +88,7 @@ def windows(cutting: Cutting) -> Iterator[Window]:
 
 
 def _counted(cutting: Cutting, tally: Tally, label: str, files: int = 1) -> Profile:
-    return tally.profile(label, files=files, notes=cutting.table.notes)
+    return tally.profile(label, files=files, notes=cutting.notes)
 
 
 def _by_rows(cutting: Cutting) -> Iterator[Window]:
@@ -83,6 +98,7 @@ def _by_rows(cutting: Cutting) -> Iterator[Window]:
     start = int(cutting.progress.get("rows", 0))
     tally = Tally(cutting.grid)
     began = 0.0
+    parts: list[tuple[str, int, int]] = []
     for file in cutting.table.files:
         done = _rows_taken(taken, file)
         for piece in _behind(file, cutting, done, taken):
@@ -91,16 +107,18 @@ def _by_rows(cutting: Cutting) -> Iterator[Window]:
                 began = began if tally.rows else file.mtime
                 part = piece.slice(place, size - tally.rows)
                 tally.add(part)
+                parts.append((file.path, done, part.height))
                 place += part.height
                 done += part.height
                 taken[file.path] = [done, file.size_bytes, False]
                 if tally.rows == size:
-                    progress = {"rows": start + size, "files": {path: list(entry) for path, entry in taken.items()}}
+                    files = {path: list(entry) for path, entry in taken.items()}
+                    progress = {"rows": start + size, "files": files, "parts": parts}
                     label = f"rows {start + 1:,} to {start + size:,}"
                     yield Window(f"rows {start}", label, began, file.mtime, _counted(cutting, tally, label), progress)
                     start += size
-                    tally = Tally(cutting.grid)
-        taken[file.path] = [done, file.size_bytes, True]
+                    tally, parts = Tally(cutting.grid), []
+        taken[file.path] = [done, file.size_bytes, file.path not in cutting.unread]
     label = f"{tally.rows:,} rows that wait"
     yield Window("", label, began, cutting.now_s, _counted(cutting, tally, label), is_whole=False)
 
@@ -116,7 +134,7 @@ def _behind(file: TableFile, cutting: Cutting, done: int, taken: Mapping[str, Se
     if taken.get(file.path, ())[1:] == [file.size_bytes, True]:
         return
     left = done
-    for piece in batches(file, cutting.table.kinds):
+    for piece in cutting.pieces(file):
         if left < piece.height:
             yield piece.slice(left)
         left = max(0, left - piece.height)
@@ -125,19 +143,55 @@ def _behind(file: TableFile, cutting: Cutting, done: int, taken: Mapping[str, Se
 def _newest_files(cutting: Cutting) -> Iterator[Window]:
     """The newest so many files, whenever they are others than before."""
     count = int(cutting.spec.size)
-    files = sorted(cutting.table.files, key=lambda file: (file.mtime, file.path))[-count:]
-    named = "\n".join(f"{file.path}\0{file.size_bytes}\0{file.mtime}" for file in files)
-    key = hashlib.blake2b(named.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    files, key = _newest(cutting)
     is_whole = len(files) == count
     if is_whole and key in cutting.judged:
         return
     tally = Tally(cutting.grid)
     for file in files:
-        for piece in batches(file, cutting.table.kinds):
+        for piece in cutting.pieces(file):
             tally.add(piece)
     label = f"{len(files)} files to {os.path.basename(files[-1].path)}"
     profile = _counted(cutting, tally, label, len(files))
     yield Window(key, label, files[0].mtime, files[-1].mtime, profile, {}, is_whole)
+
+
+def _newest(cutting: Cutting) -> tuple[list[TableFile], str]:
+    """The newest files, and what tells them from others."""
+    files = sorted(cutting.table.files, key=lambda file: (file.mtime, file.path))[-int(cutting.spec.size) :]
+    named = "\n".join(f"{file.path}\0{file.size_bytes}\0{file.mtime}" for file in files)
+    return files, hashlib.blake2b(named.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def rows_again(cutting: Cutting, key: str) -> Iterator[pl.DataFrame]:
+    """The rows of the newest window once more, as far as their files still hold them; whoever asks counts them."""
+    if cutting.spec.kind is WindowKind.ROWS:
+        files = {file.path: file for file in cutting.table.files}
+        for path, first, count in cutting.progress.get("parts", ()):
+            if path in files:
+                yield from _some(files[path], cutting, int(first), int(count))
+    elif cutting.spec.kind is WindowKind.LAST:
+        newest, own = _newest(cutting)
+        for file in newest if own == key else ():
+            yield from cutting.pieces(file)
+    else:
+        for file in cutting.table.files:
+            if cutting.time_column or _key(int(file.mtime // cutting.spec.size), cutting.spec.size) == key:
+                for piece in cutting.pieces(file):
+                    found = _parts(piece, file, cutting)
+                    yield from (part for number, part in found if _key(number, cutting.spec.size) == key)
+
+
+def _some(file: TableFile, cutting: Cutting, first: int, count: int) -> Iterator[pl.DataFrame]:
+    """So many rows of a file, from one on."""
+    place = 0
+    for piece in cutting.pieces(file):
+        part = piece.slice(max(0, first - place), max(0, first + count - max(place, first)))
+        if part.height:
+            yield part
+        place += piece.height
+        if place >= first + count:
+            return
 
 
 def _by_time(cutting: Cutting) -> Iterator[Window]:
@@ -148,7 +202,7 @@ def _by_time(cutting: Cutting) -> Iterator[Window]:
     for file in cutting.table.files:
         if not cutting.time_column and _key(int(file.mtime // size), size) in cutting.judged:
             continue
-        for piece in batches(file, cutting.table.kinds):
+        for piece in cutting.pieces(file):
             for number, part in _parts(piece, file, cutting):
                 if _key(number, size) not in cutting.judged:
                     tallies.setdefault(number, Tally(cutting.grid)).add(part)

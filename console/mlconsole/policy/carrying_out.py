@@ -21,7 +21,7 @@ from mlconsole.catalog.firings import Doing, holder_of, holder_text, move, spent
 from mlconsole.catalog.watch_lease import is_gone, require
 from mlconsole.domain.budgets import Period
 from mlconsole.domain.plans import Effect
-from mlconsole.domain.policies import Firing, FiringState, Policy, ready
+from mlconsole.domain.policies import Firing, FiringState, Policy, over_budget, ready
 from mlconsole.domain.results import Done, Listing, Updates
 from mlconsole.domain.runs import Outcome, Run, State
 from mlconsole.domain.watching import Watcher
@@ -50,7 +50,7 @@ def carry_out(ctx: Context, firing: Firing, policy: Policy, me: Watcher, fence: 
     try:
         action = actions.named(firing.do)
         params = params_of(action, firing.given)
-        cost = _cost(ctx, action, params)
+        cost = cost_of(ctx, action, params)
     except (MlconsoleError, KeyError) as error:
         _move(ctx, firing, FiringState.FAILED, f"it cannot be planned: {error}", fence, who)
         return ctx.catalog.firings.get(firing.number)
@@ -61,7 +61,8 @@ def carry_out(ctx: Context, firing: Firing, policy: Policy, me: Watcher, fence: 
     return ctx.catalog.firings.get(firing.number)
 
 
-def _cost(ctx: Context, action: Action[Any], params: Any) -> int | None:
+def cost_of(ctx: Context, action: Action[Any], params: Any) -> int | None:
+    """What an action may cost at most, in micro-dollars; None where that is not known."""
     if action.effect is Effect.READ:
         return 0
     cost = plan(ctx, action, params).cost_microusd
@@ -74,13 +75,9 @@ def _claim(
     """Take the firing on; why not, where its budget forbids it."""
     now = ctx.clock()
     if policy.budget_microusd is not None:
-        if cost is None:
-            return "budget: what it would cost is not known; a launch needs a price and a time_limit"
         since, _ = Period(policy.budget_per).around(now)
-        spent = spent_microusd(db, policy.name, since, firing.number)
-        if spent + cost > policy.budget_microusd:
-            figures = f"${spent / 1e6:.2f} spent + ${cost / 1e6:.2f} for this one"
-            return f"budget: {figures} is more than ${policy.budget_microusd / 1e6:.2f} a {policy.budget_per}"
+        if why := over_budget(policy, spent_microusd(db, policy.name, since, firing.number), cost):
+            return why
     doing.claim(db, now, cost, who, f"{who} said yes" if who else "it is allowed to act")
     return ""
 

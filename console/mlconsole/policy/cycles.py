@@ -24,6 +24,7 @@ EMITS: dict[str, tuple[str, ...]] = {
     "dataset add": ("dataset.added",),
     "dataset check": ("check.failed", "check.passed", "alert.opened", "alert.resolved"),
     "monitor check": ("drift.opened", "alert.opened", "alert.resolved"),
+    "monitor rebaseline": ("monitor.rebaselined",),
     "env rollout": ROLLS,
     "rollout": ROLLS,
     "rollback": ("release.created", *ROLLS),

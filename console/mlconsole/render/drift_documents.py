@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from mlconsole.domain.drift import Bin, CheckFinding, CheckReport, ColumnResult, DriftReport, SchemaFinding
-from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
+from mlconsole.domain.monitors import Baseline, MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
 from mlconsole.domain.parity import Parity
 from mlconsole.domain.performance import PerformanceReport
 from mlconsole.domain.times import iso
@@ -27,10 +27,12 @@ def document(result: object) -> Document | None:
             **report_document(result.report),
             "windows": windows,
             "waiting": result.waiting,
+            "unread": list(result.unread),
         }
     if isinstance(result, MonitorPage):
         report = None if result.report is None else report_document(result.report)
-        return {"kind": "monitor", **monitor_document(result.state), "report": report}
+        baselines = [_baseline(one) for one in result.baselines]
+        return {"kind": "monitor", **monitor_document(result.state), "baselines": baselines, "report": report}
     if isinstance(result, Replay):
         return _replay(result)
     if isinstance(result, CheckReport):
@@ -130,9 +132,10 @@ def monitor_document(state: MonitorState) -> Document:
         "worst": newest.worst if newest else "",
         "rows": newest.rows if newest else 0,
         "windows": state.total,
-        "baseline": monitor.baseline,
-        "baseline_rows": monitor.baseline_rows,
-        "baseline_digest": monitor.baseline_digest,
+        "baseline": monitor.baseline.source,
+        "baseline_rows": monitor.baseline.rows,
+        "baseline_digest": monitor.baseline.digest,
+        "baseline_since": iso(monitor.baseline.since),
         "live": monitor.live,
         "window": monitor.window.text,
         "tests": list(monitor.tests),
@@ -151,6 +154,11 @@ def monitor_document(state: MonitorState) -> Document:
     }
 
 
+def _baseline(one: Baseline) -> Document:
+    facts = {"number": one.number, "baseline": one.source, "rows": one.rows, "digest": one.digest}
+    return {**facts, "since": iso(one.since), "by": one.set_by, "why": one.why}
+
+
 def window_document(window: WindowSummary) -> Document:
     """A judged window."""
     return {
@@ -164,6 +172,7 @@ def window_document(window: WindowSummary) -> Document:
         "began_at": iso(window.began_at),
         "ended_at": iso(window.ended_at),
         "judged_at": iso(window.judged_at),
+        "baseline": window.baseline,
     }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mlconsole.domain.alerts import AlertState
 from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, TestDefinition, Verdict
-from mlconsole.domain.monitors import MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
+from mlconsole.domain.monitors import Baseline, MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
 from mlconsole.domain.parity import Parity
 from mlconsole.domain.performance import PerformanceReport
 from mlconsole.domain.times import iso
@@ -18,6 +18,7 @@ from mlconsole.render.tables import table
 from mlconsole.render.watch_tables import GLYPHS
 
 MOST_LINES = 200
+MOST_BASELINES = 10
 TOP_FLOORS = 2.0
 WORDS = {
     Verdict.OK: "✔ ok",
@@ -121,8 +122,9 @@ def _definition(one: TestDefinition) -> list[str]:
 
 
 def state_words(state: MonitorState) -> str:
-    """How a monitor stands, in a glyph and words: its alert if it has one, else its newest window's verdict."""
-    if state.monitor.trouble:
+    """How a monitor stands, in a glyph and words: its alert if it fires, else that not all of its data can be read,
+    else its newest window's verdict."""
+    if state.monitor.trouble and state.alert not in (AlertState.FIRING, AlertState.ACKED):
         return "? trouble"
     if state.alert and state.alert != AlertState.INSUFFICIENT:
         return f"{GLYPHS[AlertState(state.alert)]} {state.alert}"
@@ -160,12 +162,25 @@ def _monitor_check(found: MonitorCheck) -> list[str]:
     return out
 
 
-def _windows(windows: Sequence[WindowSummary]) -> list[str]:
+def _windows(windows: Sequence[WindowSummary], baselines: Sequence[Baseline] = ()) -> list[str]:
+    """A line a window; where there were several baselines, what each was judged against."""
     rows = [
         (w.label, WORDS[w.verdict], f"{w.rows:,}", str(w.drifted), w.worst, numbers.number(w.worst_effect))
         for w in windows[-MOST_LINES:]
     ]
-    return table(("WINDOW", "VERDICT", "ROWS", "DRIFTED", "WORST", "EFFECT"), rows, {2, 3, 5})
+    titles = ("WINDOW", "VERDICT", "ROWS", "DRIFTED", "WORST", "EFFECT")
+    if len(baselines) < 2:
+        return table(titles, rows, {2, 3, 5})
+    against = {one.number: one.source for one in baselines}
+    shown = zip(rows, windows[-MOST_LINES:], strict=True)
+    return table((*titles, "AGAINST"), [(*row, against.get(w.baseline, "")) for row, w in shown], {2, 3, 5})
+
+
+def baseline_words(one: Baseline) -> str:
+    """What windows are compared with, and who said so."""
+    by = f" by {one.set_by}" if one.set_by else ""
+    why = f": {one.why}" if one.why else ""
+    return f"{one.source}  {one.rows:,} rows  {one.digest[:19]}  since {iso(one.since)}{by}{why}"
 
 
 def _page(page: MonitorPage, now: datetime) -> list[str]:
@@ -175,7 +190,8 @@ def _page(page: MonitorPage, now: datetime) -> list[str]:
         ("monitor", monitor.name),
         ("state", state_words(page.state)),
         ("trouble", monitor.trouble),
-        ("baseline", f"{monitor.baseline}  {monitor.baseline_rows:,} rows  {monitor.baseline_digest[:19]}"),
+        ("baseline", baseline_words(monitor.baseline)),
+        *(("before", baseline_words(one)) for one in page.baselines[1:MOST_BASELINES]),
         ("live", monitor.live),
         ("windows", f"{monitor.window.text}, {page.state.total:,} judged"),
         ("rule", f"{k} of {n} bad windows open, {monitor.closes} clean close; level {monitor.rule.level:g}"),
@@ -187,7 +203,7 @@ def _page(page: MonitorPage, now: datetime) -> list[str]:
     ]
     out = [f"{title:10}{clean(text, 2000)}" for title, text in pairs if text]
     if page.state.windows:
-        out += ["", *_windows(page.state.windows)]
+        out += ["", *_windows(page.state.windows, page.baselines)]
     return out + (["", *_report(page.report)] if page.report is not None else [])
 
 

@@ -24,7 +24,7 @@ def page(found: MonitorPage, drawn: Mapping[str, Histogram], now: datetime) -> s
 
     monitor = found.state.monitor
     name = escaped(monitor.name)
-    head = f"{escaped(monitor.live)}, in windows of {escaped(monitor.window.text)}, against {escaped(monitor.baseline)}"
+    head = f"{escaped(monitor.live)}, in windows of {escaped(monitor.window.text)}, against {escaped(found.against)}"
     body = [f"<h1>Monitor {name}</h1>", f'<p class="dim">{head}. Written {iso(now)}.</p>']
     body += ["<h2>Windows</h2>", _figure(_course(found))] if found.state.windows else ["<p>No window yet.</p>"]
     if found.report is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -56,6 +57,7 @@ class MonitorsScreen(ListScreen):
         Column("window", "WINDOW", width=10, least=6, priority=7),
         Column("checked", "CHECKED", True, 10, 8, priority=6),
         Column("live", "LIVE DATA", width=24, least=10, most=80, priority=8),
+        Column("baseline", "BASELINE", width=20, least=10, most=60, priority=9),
     )
     empty: str = "No monitors yet. mlconsole monitor add NAME --baseline DATA --live GLOB makes one."
 
@@ -79,6 +81,7 @@ class MonitorsScreen(ListScreen):
             (monitor.window.text, "dim"),
             (numbers.ago(monitor.checked_at, self.console.ctx.clock()), "dim"),
             (monitor.trouble or monitor.live, "warn" if monitor.trouble else "dim"),
+            (monitor.baseline.source, "dim"),
         )
         checked = monitor.checked_at.timestamp() if monitor.checked_at else None
         values = (("effect", effect), ("rows", newest.rows if newest else None), ("checked", checked))
@@ -97,7 +100,7 @@ class MonitorScreen(ListScreen):
     """The columns of a monitor's newest window, what moved most first."""
 
     offers: ClassVar[frozenset[str]] = frozenset({"monitor"})
-    shown_keys: ClassVar[tuple[str, ...]] = ("monitor check", "report monitor")
+    shown_keys: ClassVar[tuple[str, ...]] = ("monitor check", "monitor rebaseline", "report monitor")
     columns: ClassVar[tuple[Column, ...]] = (
         Column("column", "COLUMN", width=18, least=10, most=40, priority=0),
         Column("verdict", "VERDICT", width=14, least=12, priority=1),
@@ -126,7 +129,24 @@ class MonitorScreen(ListScreen):
             return []
         drawn = histograms(self._page, _cells(self.columns, "now", self.size.width))
         found = sorted(report.columns, key=lambda one: (ORDER.index(one.verdict), -one.weight))
-        return [self._row(one, drawn.get(one.column) if not one.slice else None) for one in found]
+        rows = [self._row(one, drawn.get(one.column) if not one.slice else None) for one in found]
+        return [*self._told(self._page), *rows]
+
+    def _told(self, found: MonitorPage) -> list[Row]:
+        """What is to be known before the columns: what cannot be read, and that new windows have another baseline."""
+        monitor, out = found.state.monitor, []
+        if monitor.trouble:
+            folder = os.path.dirname(monitor.live).partition("*")[0]
+            short = monitor.trouble.replace(f"{folder}/", "").replace("Cannot read ", "").replace('"', "")
+            out.append(("live data", "? trouble", short))
+        newest = found.state.newest
+        if newest is not None and newest.baseline != monitor.baseline.number:
+            out.append(("new baseline", "· no window", f"{monitor.baseline.source}, says {monitor.baseline.set_by}"))
+        return [self._line(*words) for words in out]
+
+    def _line(self, what: str, state: str, words: str) -> Row:
+        filled: dict[str, Cell] = {"column": (what, "dim"), "verdict": (state, "warn"), "moved": (words, "warn")}
+        return Row(f"\0{what}", tuple(filled.get(column.key, ("", "dim")) for column in self.columns))
 
     def _row(self, one: ColumnResult, drawn: Histogram | None) -> Row:
         is_ascii = self.console.look.is_ascii
@@ -159,7 +179,7 @@ class MonitorScreen(ListScreen):
             token = TOKENS[found.report.verdict]
             words = [(state_words(state), token), (f"  {found.report.window}", "value")]
             if self.size.width >= WIDE:
-                words.append((f"  {drawn}", "accent"))
+                words += [(f"  {drawn}", "accent"), (f"  against {found.against}", "dim")]
         super().show_title([*words, *right])
 
     def filled(self, cursor: str) -> object:

@@ -1,0 +1,77 @@
+"""The live data of a monitor: which files, which columns, and what of them is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mlconsole.actions.context import Context
+from mlconsole.domain.drift import Kind, Profile
+from mlconsole.domain.monitors import Monitor
+from mlconsole.errors import ActionFailed, UsageError
+
+if TYPE_CHECKING:
+    from mlconsole.drift.files import TableFile
+    from mlconsole.drift.table import Table
+    from mlconsole.drift.windows import Cutting
+
+
+def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterable[str] = ()) -> Cutting | None:
+    """What there is to cut; None where no file is there yet.
+
+    Args:
+        ctx: the session.
+        monitor: whose live data.
+        baseline: what its windows are counted on.
+        slices: further columns that are read as texts.
+
+    Raises:
+        ActionFailed: no file of it can be read, or the column of moments is missing.
+    """
+    from mlconsole.drift.profile import grid_of_profile
+    from mlconsole.drift.windows import Cutting
+
+    files = _files(monitor)
+    if not files:
+        return None
+    unread: dict[str, str] = {}
+    kinds = {column.name: column.kind for column in baseline.columns}
+    table = _table(monitor, files, unread).with_kinds(kinds | dict.fromkeys((*monitor.slices, *slices), Kind.TEXT))
+    if monitor.time_column:
+        if monitor.time_column not in table.kinds:
+            raise ActionFailed(f'The live data of "{monitor.name}" lacks the column "{monitor.time_column}".')
+        table = table.with_kinds({monitor.time_column: Kind.TIME})
+    named = {*monitor.columns, *monitor.slices, *slices, monitor.time_column}
+    wanted = {*table.kinds} if not monitor.columns else named
+    table = table.where_known({name: table.kinds[name] for name in wanted if name in table.kinds})
+    grid = grid_of_profile(baseline).where_known(table.kinds)
+    monitors = ctx.catalog.monitors
+    judged, progress = frozenset(monitors.judged_keys(monitor)), monitors.progress(monitor)
+    now_s = ctx.clock().timestamp()
+    return Cutting(table, grid, monitor.window, progress, judged, now_s, monitor.time_column, unread)
+
+
+def _files(monitor: Monitor) -> list[TableFile]:
+    from mlconsole.drift.files import table_files
+
+    try:
+        return [file for file in table_files(monitor.live) if file.size_bytes]
+    except UsageError:
+        return []
+
+
+def _table(monitor: Monitor, files: list[TableFile], unread: dict[str, str]) -> Table:
+    """The table of the files that can be read; why the others cannot is noted.
+
+    Raises:
+        ActionFailed: none can.
+    """
+    from mlconsole.drift.table import table_of
+
+    def skip(file: TableFile, why: str) -> None:
+        unread[file.path] = why
+
+    table = table_of(monitor.live, files, skip)
+    if not table.files:
+        raise ActionFailed(next(iter(unread.values())))
+    return table
