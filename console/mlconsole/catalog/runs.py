@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from mlconsole.catalog.jobs import Job, job_of, live_jobs
 from mlconsole.catalog.rows import (
     RUN_COLUMNS,
-    grouped,
-    json_of,
+    all_json_of,
+    by_run,
     run_of,
     summary_of,
 )
@@ -126,8 +126,10 @@ class Runs:
         values: Values = {"numbers": json.dumps(list(numbers))}
         read = self._store.read
         rows = {row[0]: row for row in read(SELECT_RUNS, values)}
-        params = grouped(read(SELECT_PARAMS, values), lambda row: json_of(row[2]))
-        tags = grouped(read(SELECT_TAGS, values), lambda row: str(row[2]))
+        given = read(SELECT_PARAMS, values)
+        params = by_run(given, all_json_of([row[2] for row in given]))
+        tagged = read(SELECT_TAGS, values)
+        tags = by_run(tagged, [str(row[2]) for row in tagged])
         summaries = self._metrics(values, metrics)
         datasets: dict[int, list[str]] = {}
         for run, dataset in read(SELECT_DATASETS, values):
@@ -150,7 +152,7 @@ class Runs:
             rows = self._store.read(SELECT_SOME_METRICS, {**values, "keys": names})
         else:
             rows = []
-        return grouped(rows, lambda row: summary_of(row[2:]))
+        return by_run(rows, [summary_of(row[2:]) for row in rows])
 
     def details(self, word: str) -> RunDetails:
         """Everything that a run's page shows."""

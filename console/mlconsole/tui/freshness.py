@@ -19,6 +19,8 @@ from mlconsole.tui.watching import Watching, mark
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.work import words_of
 
+BEGINS_AFTER_S = 0.25
+"""The first key goes before the first look, which takes 30 to 100 ms of processor time."""
 INGEST_S = 1.0
 OBSERVE_S = 1.5
 STALE_S = 10.0
@@ -71,6 +73,7 @@ class Freshness:
             self._pump.post_message(Changed())
 
     def _loop(self, name: str, work: Callable[[], bool], pause_s: float) -> None:
+        self._stop.wait(BEGINS_AFTER_S)
         while not self._stop.is_set():
             try:
                 changed = work()
@@ -130,6 +133,8 @@ class Freshness:
             out.append((f"? {self._proposed}{'' if is_short else ' to decide'}  ", "warn"))
         if self._watcher is not None:
             out.append(self._watcher)
+        if self._version is None:
+            return out
         waiting = self._counts.get("queued", 0)
         live = self.live - waiting
         bad = sum(self._counts.get(word, 0) for word in BAD)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.console import RenderableType
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.renderables.blank import Blank
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -64,6 +66,10 @@ class PlaceScreen(Screen[None]):
     def is_shown(self) -> bool:
         """True while this is the screen of the present place; a late answer for another one is dropped."""
         return self.is_mounted and self.console.place_screen is self
+
+    def render(self) -> RenderableType:
+        """The terminal's own background: Textual would draw the screen below, which a place covers."""
+        return cast("RenderableType", Blank(self.app.styles.background))
 
     async def on_event(self, event: events.Event) -> None:
         """A screen that was left before it stood has no parts, and is not told that it stands."""

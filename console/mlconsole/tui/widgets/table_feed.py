@@ -13,7 +13,8 @@ from mlconsole.tui.widgets.table_view import TableView
 
 SETTLED_S = 1.0  # A hand that has not moved for so long does not mind that rows change places.
 _WORDS_AFTER_S = 0.25  # A first page that takes longer is announced.
-_FIRST_ROWS = 120  # Asked for before the size of the screen is known.
+_FIRST_SCREENS = 3
+"""Asked for before the height of the table is known: what it would ask for anyway, in one go."""
 
 
 class FedTable(TableView):
@@ -99,7 +100,8 @@ class FedTable(TableView):
         """Ask for the first rows."""
         self._is_fed = True
         self._feed.turn_to(self._source)
-        self._feed.ask(Request(Ask.AROUND, tuple(filter(None, [self._wanted_cursor])), _FIRST_ROWS))
+        first = max(self._window.page_size, _FIRST_SCREENS * self.app.size.height)
+        self._feed.ask(Request(Ask.AROUND, tuple(filter(None, [self._wanted_cursor])), first))
         self._announce_slowness()
 
     def on_unmount(self) -> None:
