@@ -7,6 +7,7 @@
  *   driver VERSION                        init CODE               (0: works; else the error of nvmlInit)
  *   gpu INDEX UUID NAME...                set INDEX KEY NUMBER    (keys: see KEYS below; MiB, mW, mJ, degrees, MHz)
  *   process INDEX KIND PID MIB SM GI      (KIND C or G; MIB or SM -1: not told; GI -1: no MIG instance)
+ *   holds INDEX PID MIB                   (a process of kind C, listed for as long as it lives)
  *   mig INDEX SLOT GI USED TOTAL UUID PROFILE
  *   fail FUNCTION INDEX CODE              (INDEX -1: every GPU; FUNCTION field:ID for one value of a batch)
  *   hang FUNCTION INDEX                   (never returns)
@@ -44,7 +45,7 @@ static const char *KEYS[KEY_COUNT] = {
     "nvlink_rx", "mig_mode", "counter_type"};
 
 typedef struct { int gpu, slot, gi; unsigned long long used, total; char uuid[96], profile[32]; } Slice;
-typedef struct { int gpu, pid, sm, gi; long long mib; char kind; } Process;
+typedef struct { int gpu, pid, sm, gi, while_alive; long long mib; char kind; } Process;
 typedef struct { int gpu, code; char function[64]; } Rule;
 typedef struct { int serial, gpu, code; } Xid;
 typedef struct { int is_slice, index; } Handle;
@@ -87,6 +88,9 @@ static void parse(char *line) {
         Process *p = &state.process[state.processes];
         if (sscanf(rest, "%d %c %d %lld %d %d", &p->gpu, &p->kind, &p->pid, &p->mib, &p->sm, &p->gi) == 6)
             state.processes++;
+    } else if (!strcmp(word, "holds") && state.processes < MOST_LINES) {
+        Process held = {.kind = 'C', .sm = 0, .gi = -1, .while_alive = 1};
+        if (sscanf(rest, "%d %d %lld", &held.gpu, &held.pid, &held.mib) == 3) state.process[state.processes++] = held;
     } else if (!strcmp(word, "mig") && state.slices < MOST_LINES) {
         Slice *s = &state.slice[state.slices];
         if (sscanf(rest, "%d %d %d %llu %llu %95s %31s", &s->gpu, &s->slot, &s->gi, &s->used, &s->total, s->uuid,
@@ -340,11 +344,22 @@ EXPORT int nvmlDeviceGetClockInfo(Handle *handle, unsigned clock, unsigned *valu
 
 typedef struct { unsigned pid; unsigned long long memory; unsigned gi, ci; } ProcessInfo;
 
+static int is_alive(int pid) {
+    char path[64], status = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file) return 0;
+    int found = fscanf(file, "%*d (%*[^)]) %c", &status);
+    fclose(file);
+    return found == 1 && status != 'Z' && status != 'X';
+}
+
 static int list(Handle *handle, char kind, unsigned *total, ProcessInfo *infos) {
     unsigned found = 0, room = *total;
     for (int i = 0; i < state.processes; i++) {
         Process *p = &state.process[i];
         if (p->gpu != index_of(handle) || p->kind != kind) continue;
+        if (p->while_alive && !is_alive(p->pid)) continue;
         if (handle->is_slice && p->gi != state.slice[handle->index].gi) continue;
         if (infos && found < room) {
             infos[found].pid = (unsigned)p->pid;
