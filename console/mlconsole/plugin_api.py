@@ -14,6 +14,7 @@ from mlconsole.config import backend_settings
 from mlconsole.domain.far_gpus import FarGpu, FarProcess, HostGpus
 from mlconsole.domain.jobs import (
     Ability,
+    Carriage,
     CodeCopy,
     Finaliser,
     FinaliserState,
@@ -37,6 +38,8 @@ __all__ = [
     "ActionFailed",
     "Backend",
     "BackendUnreachable",
+    "Carriage",
+    "Carries",
     "CodeCopy",
     "ConfigError",
     "FarGpu",
@@ -160,6 +163,24 @@ class HasHosts(Protocol):
 
     def hosts(self) -> list[HostStatus]:
         """Every machine, in one call; one that cannot be reached says so in its state."""
+        ...
+
+
+@runtime_checkable
+class Carries(Protocol):
+    """A backend whose jobs do not see the console's files: a copy of the code is sent to them."""
+
+    def carriage(self, spec: JobSpec, names: Sequence[str]) -> Carriage | None:
+        """What would be sent if this job were submitted now; None: its jobs see the copy where it is.
+
+        Args:
+            spec: the job; ``code.path`` may still be the folder that the copy is to be of.
+            names: the files of the copy, as paths from ``code.path``.
+
+        Raises:
+            BackendUnreachable: what is there cannot be told.
+            UsageError: an option is missing or unknown.
+        """
         ...
 
 

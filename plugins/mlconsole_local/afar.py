@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlconsole.plugin_api import ActionFailed, Handle, JobSpec, Observation, Outcome, State
+from mlconsole.plugin_api import ActionFailed, Handle, JobSpec, Observation, Outcome, State, replace
 
 Record = dict[str, Any]
 SUFFIX = ".mlog"
@@ -55,6 +55,18 @@ def job_of(spec: JobSpec, token: str, cwd: str, env: Mapping[str, str], grace_s:
         "teardown": [list(argv) for argv in spec.teardown],
         "warning": [spec.warning.signal, spec.warning.lead_s] if spec.warning else None,
     }
+
+
+def moved(spec: JobSpec, there: str) -> JobSpec:
+    """A spec that runs from a copy of the code, as it is where the copy is elsewhere: its folder and its arguments."""
+    assert spec.code is not None
+    here = spec.code.path
+
+    def path(word: str) -> str:
+        return there + word[len(here) :] if word == here or word.startswith(f"{here}/") else word
+
+    argv = tuple(path(word) for word in spec.argv)
+    return replace(spec, cwd=path(os.path.normpath(spec.cwd)), argv=argv, code=replace(spec.code, path=there))
 
 
 def intent_of(directory: str) -> Record | None:

@@ -1,8 +1,9 @@
 """What is done beside a job for a console elsewhere: start, look, read, end; standard library only, Python 3.6+.
 
-It travels with ``shim.py``, ``finaliser.py`` and ``smi.py`` in one file (``package.py``). ``serve`` answers requests on
-its streams: a line of JSON ``{"verb", "size", ...}`` and ``size`` bytes, either way, until its input ends. Looking
-changes nothing, but for a claim whose launcher is gone: that is given up, so that "never started" is true from then on.
+It travels with ``shim.py``, ``finaliser.py``, ``smi.py`` and ``copies.py`` in one file (``package.py``). ``serve``
+answers requests on its streams: a line of JSON ``{"verb", "size", ...}`` and ``size`` bytes, either way, until its
+input ends. Looking changes nothing, but for a claim whose launcher is gone: that is given up, so that "never started"
+is true from then on.
 """
 
 import json
@@ -376,6 +377,14 @@ def look_at_gpus(root: str, wait_s: float) -> "Optional[Record]":
     return smi.look(root, wait_s)  # type: ignore[no-any-return,unused-ignore]
 
 
+def _copies() -> "Any":
+    if __package__:
+        from mlconsole_local import copies
+    else:
+        import copies  # type: ignore[import-not-found,no-redef,unused-ignore]
+    return copies
+
+
 class Agent:
     """Answers the verbs of one console, below one folder."""
 
@@ -405,6 +414,18 @@ class Agent:
         except OSError as error:
             raise Refused('"%s" cannot be written: %s' % (request["path"], error.strerror))
         return {}
+
+    def _do_lacks(self, request: "Record", body: "IO[bytes]") -> "Record":
+        return {"lacks": _copies().lacks(request["folder"], request["digest"], request["entries"])}
+
+    def _do_lay(self, request: "Record", body: "IO[bytes]") -> "Record":
+        copies = _copies()
+        try:
+            return {"path": copies.lay(request["folder"], request["digest"], request["entries"], body), "lacks": []}
+        except copies.Lacking as error:
+            return {"lacks": error.args[0]}
+        except OSError as error:
+            raise Refused('"%s" cannot be written: %s' % (request["folder"], error.strerror))
 
     def _do_submit(self, request: "Record", body: "IO[bytes]") -> "Record":
         job = json.loads(body.read().decode("ascii"))

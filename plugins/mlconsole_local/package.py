@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-PARTS = ("shim.py", "finaliser.py", "smi.py", "agent.py", "batch.py")
+PARTS = ("shim.py", "finaliser.py", "smi.py", "copies.py", "agent.py", "batch.py")
 # A folder alone is what a supervisor starts a finaliser with.
 MAIN = """import sys
 word = sys.argv[1]

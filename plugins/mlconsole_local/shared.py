@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from mlconsole.plugin_api import (
     ActionFailed,
     BackendUnreachable,
+    Carriage,
+    CodeCopy,
     Handle,
     JobSpec,
     LogChunk,
@@ -19,8 +22,8 @@ from mlconsole.plugin_api import (
     State,
     UsageError,
 )
-from mlconsole_local import agent, batch, package, shim, submission
-from mlconsole_local.afar import Mirror, Record, asker, folder_name, intend, intent_of, job_of, recorder_in
+from mlconsole_local import agent, batch, copies, package, shim, submission
+from mlconsole_local.afar import Mirror, Record, asker, folder_name, intend, intent_of, job_of, moved, recorder_in
 
 GRACE_S = 30.0
 POLL_S = 0.1
@@ -60,7 +63,7 @@ class Shared:
         base = self._base(spec.directory, token)
         intend(spec, token, {"base": str(base), "again": "yes" if again else ""})
         home = self._folder or spec.env.get("MLCONSOLE_HOME") or spec.directory
-        env, cwd = dict(spec.env), spec.cwd
+        env = dict(spec.env)
         try:
             if self._folder:
                 if "MLCONSOLE_HOME" in env:
@@ -69,12 +72,11 @@ class Shared:
                 if bundle:
                     env["PYTHONPATH"] = env["PYTHONPATH"].replace(bundle, self._carried(bundle, "lib"), 1)
                 if spec.code is not None:
-                    copy = self._carried(spec.code.path, "code", spec.code.digest)
-                    cwd = os.path.normpath(os.path.join(copy, os.path.relpath(spec.cwd, spec.code.path)))
+                    spec = moved(spec, self._laid(spec.code))
             base.mkdir(parents=True, exist_ok=True)
             program = package.put(Path(home, "lib"))
             if not (base / "job.json").exists() and batch.newest(str(base)) == str(base):
-                batch.write(str(base), {**job_of(spec, token, cwd, env, GRACE_S), "again": again})
+                batch.write(str(base), {**job_of(spec, token, spec.cwd, env, GRACE_S), "again": again})
         except OSError as error:
             raise ActionFailed(f'The folder "{base}" cannot be written: {error.strerror}.') from error
         return program, base
@@ -82,9 +84,37 @@ class Shared:
     def _base(self, directory: str, token: str) -> Path:
         return Path(self._folder, "jobs", folder_name(token)) if self._folder else Path(directory, "job")
 
-    def _carried(self, source: str, below: str, name: str = "") -> str:
+    def carriage(self, spec: JobSpec, names: Sequence[str]) -> Carriage | None:
+        """What of a copy of the code is not in the folder that the nodes see; None where they see the catalog."""
+        if not self._folder or spec.code is None:
+            return None
+        entries = copies.entries_of(spec.code.path, names)
+        lacking = copies.lacks(self._code(), spec.code.digest, entries)
+        return Carriage(self._folder, *copies.size_of(entries, lacking))
+
+    def _laid(self, code: CodeCopy) -> str:
+        """The copy of the code that the nodes see, made of earlier ones as far as they have its files."""
+        target = Path(self._code(), code.digest)
+        if target.is_dir():
+            return str(target)
+        entries = copies.entries_of(code.path)
+        lacking = copies.lacks(self._code(), code.digest, entries)
+        for _ in range(2):  # Once more with what was taken for there, and was not what its digest says.
+            with tempfile.TemporaryFile() as body:
+                copies.archive(code.path, entries, lacking, body)
+                body.seek(0)
+                try:
+                    return copies.lay(self._code(), code.digest, entries, body)
+                except copies.Lacking as error:
+                    lacking = sorted({*lacking, *error.args[0]})
+        raise ActionFailed(f'The copy of the code at "{code.path}" is not whole any more.')
+
+    def _code(self) -> str:
+        return str(Path(self._folder, "code"))
+
+    def _carried(self, source: str, below: str) -> str:
         """A folder that is named by its content, copied to where the nodes see it unless it is there."""
-        target = Path(self._folder, below, name or Path(source).name)
+        target = Path(self._folder, below, Path(source).name)
         if not target.is_dir():
             draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
             shutil.copytree(source, draft, symlinks=True)

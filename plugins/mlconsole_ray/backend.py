@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mlconsole.plugin_api import (
     Ability,
+    Carriage,
     Handle,
     HostStatus,
     JobSpec,
@@ -79,6 +80,10 @@ class RayBackend:
         program, base = self._shared.prepare(spec, token)
         self._ray.submit(name, entrypoint(self._settings, program, base), spec.directory, wanted)
         return self._shared.handle(spec.directory, token, name)
+
+    def carriage(self, spec: JobSpec, names: Sequence[str]) -> Carriage | None:
+        """What of a copy of the code is not where the nodes see it."""
+        return self._shared.carriage(spec, names)
 
     def observe(self, handles: Sequence[Handle]) -> list[Observation]:
         """Look at many jobs: one request to the dashboard, and the records of each."""

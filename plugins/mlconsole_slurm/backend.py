@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlconsole.plugin_api import (
     Ability,
+    Carriage,
     Handle,
     HostStatus,
     JobSpec,
@@ -97,6 +98,10 @@ class SlurmBackend:
             job = self._slurm.submit(script(self._settings, program, base), options)
             shim.publish(str(base), "slurm.json", {"job": job})
         return self._shared.handle(spec.directory, token, job)
+
+    def carriage(self, spec: JobSpec, names: Sequence[str]) -> Carriage | None:
+        """What of a copy of the code is not where the nodes see it."""
+        return self._shared.carriage(spec, names)
 
     def observe(self, handles: Sequence[Handle]) -> list[Observation]:
         """Look at many jobs: one question to the controller, and the records of each."""

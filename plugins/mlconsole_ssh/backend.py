@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import shutil
 import subprocess
-import tarfile
 import threading
 import time
 from collections.abc import Sequence
@@ -19,6 +16,7 @@ from typing import Any
 from mlconsole.plugin_api import (
     Ability,
     BackendUnreachable,
+    Carriage,
     Handle,
     HostGpus,
     HostStatus,
@@ -39,9 +37,11 @@ from mlconsole_local.afar import (
     intend,
     intent_of,
     job_of,
+    moved,
     observation_of,
     recorder_in,
 )
+from mlconsole_ssh import carrying
 from mlconsole_ssh.gpus import WAIT_S, Gpus
 from mlconsole_ssh.hosts import NO_HOSTS, SshSettings
 from mlconsole_ssh.link import Link
@@ -111,8 +111,9 @@ class SshBackend:
         link = self._link(self._intent(spec, token)["host"])
         link.call({"verb": "has", "path": "/"}, patient=False)
         home = f"{link.hello['root']}/home"
-        cwd = self._carry_code(link, spec)
-        job = job_of(spec, token, cwd, self._environment(link, spec, home), GRACE_S)
+        if spec.code is not None:
+            spec = moved(spec, carrying.lay(link, f"{self._root(link)}/code", spec.code))
+        job = job_of(spec, token, spec.cwd, self._environment(link, spec, home), GRACE_S)
         handle = self._handle(spec.directory, token)
         request = {"verb": "submit", "folder": self._folder(link, token)}
         link.call(request, json.dumps({**job, "note": dict(handle.data)}).encode("ascii"), SUBMIT_S)
@@ -136,17 +137,14 @@ class SshBackend:
         bundle = recorder_in(env.get("PYTHONPATH", ""))
         if bundle:
             there = f"{link.hello['root']}/lib/{Path(bundle).name}"
-            _carry(link, bundle, there)
+            carrying.carry(link, bundle, there)
             env["PYTHONPATH"] = env["PYTHONPATH"].replace(bundle, there, 1)
         return env
 
-    def _carry_code(self, link: Link, spec: JobSpec) -> str:
-        """The folder to run in: there as here, or in the copy of the code that was asked for."""
-        if spec.code is None:
-            return spec.cwd
-        there = f"{link.hello['root']}/code/{spec.code.digest}"
-        _carry(link, spec.code.path, there)
-        return os.path.normpath(os.path.join(there, os.path.relpath(spec.cwd, spec.code.path)))
+    def carriage(self, spec: JobSpec, names: Sequence[str]) -> Carriage | None:
+        """What of a copy of the code the host lacks."""
+        link = self._link(self._settings.choose(spec.options))
+        return carrying.lacking(link, f"{self._root(link)}/code", spec.code, names) if spec.code else None
 
     def observe(self, handles: Sequence[Handle]) -> list[Observation]:
         """Look at many jobs, one request a host, and bring what is new of their run logs."""
@@ -292,13 +290,3 @@ class SshBackend:
             return [work(host) for host in hosts]
         with ThreadPoolExecutor(min(len(hosts), MOST_HOSTS_AT_ONCE)) as pool:
             return list(pool.map(work, hosts))
-
-
-def _carry(link: Link, source: str, target: str) -> None:
-    """A folder from here to there, unless it is there: it is named by its content."""
-    if link.call({"verb": "has", "path": target})[0]["has"]:
-        return
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(source, ".")
-    link.call({"verb": "put", "path": target}, buffer.getvalue(), 600.0)

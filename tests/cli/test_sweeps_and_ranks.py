@@ -56,6 +56,7 @@ def test_a_grid_is_a_run_for_each_point_and_one_row_that_unfolds(cli: Program) -
 
 
 def test_the_plan_of_a_sweep_says_how_many_runs_and_the_command_again(cli: Program) -> None:
+    (cli.cwd / "train").touch()
     plan = cli.json("launch", "--grid", "lr=1,2", "--nproc", "2", "--snapshot", "--dry-run", "--", "train", "{lr}")
 
     assert plan["steps"][0]["text"].startswith("2 runs")

@@ -215,6 +215,7 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
         Step(f'record the run "{spec.name}" in experiment "{new.experiment}"', str(ctx.settings.home)),
         *(one.step() for one in datasets),
         *leases,
+        *_copied(ctx, params, spec, new.backend or ""),
         Step(f"start {shown}", f'backend "{new.backend}" in {spec.cwd}'),
         *(
             Step(f"when it has ended, however it ended, run once: {shlex.join(redact_argv(list(words)))}", spec.cwd)
@@ -229,6 +230,14 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
     more += (f"--nproc {params.nproc} " if params.nproc is not None else "") + "--snapshot " * params.snapshot
     shown = shlex.join(redact_argv(list(asked)))
     return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}{data}{more}-- {shown}")
+
+
+def _copied(ctx: Context, params: LaunchParams, spec: JobSpec, backend: str) -> list[Step]:
+    if not params.snapshot:
+        return []
+    from mlconsole.actions import snapshots  # 12 ms, where one is asked for
+
+    return snapshots.plan(ctx, spec, ctx.backend(backend))
 
 
 def launch(ctx: Context, params: LaunchParams) -> Run | Sweep:
@@ -308,7 +317,8 @@ def prepared(
     if spec.teardown and not isinstance(backend, Finalises):
         raise UsageError(f'Backend "{backend.name}" runs no teardown commands.', "Leave --teardown out.")
     if params.nproc is not None and not is_here(backend):
-        raise UsageError(f'--nproc is for runs on this machine; backend "{backend.name}" starts ranks by itself.')
+        hint = "Start the ranks in the command: -- torchrun --nproc-per-node N train.py"
+        raise UsageError(f'--nproc is for runs on this machine, not for backend "{backend.name}".', hint)
     spec = replace(spec, env=_with_recorder(spec.env, bundle))
     if params.nproc is not None:
         starter = os.path.join(bundle, "mlconsole", "recorder", "launcher.py")

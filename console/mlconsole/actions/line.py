@@ -99,9 +99,15 @@ def refuse_wishes(params: LaunchParams, backend: str) -> None:
         UsageError: something of it was asked for.
     """
     asked = {"--hold": params.hold, "--after": params.after, "--after-any": params.after_any, "--retry": params.retry}
+    instead = {
+        "--hold": "Launch it when it may start.",
+        "--retry": 'A policy with when = "run.ended" starts it again, and Slurm by itself with -o requeue=yes.',
+    }
     for flag, value in asked.items():
         if value:
-            raise UsageError(f'{flag} is for runs on this machine; backend "{backend}" has a queue of its own.')
+            why = f'{flag} is for runs that wait here: backend "{backend}" starts its runs by itself'
+            other = instead.get(flag, 'A policy with when = "run.ended" starts one run after another.')
+            raise UsageError(f"{why}.", f"Leave it out, or launch on this machine: -b local. {other}")
 
 
 def line_up(ctx: Context, spec: JobSpec, new: NewRun, wish: Wish, intend: Intend) -> Place:

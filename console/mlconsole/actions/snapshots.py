@@ -9,8 +9,12 @@ from mlconsole.config import launch_environment
 from mlconsole.content import kept
 from mlconsole.content.hashing import Hasher
 from mlconsole.domain.jobs import CodeCopy, JobSpec
+from mlconsole.domain.plans import Step
+from mlconsole.errors import BackendUnreachable
+from mlconsole.plugin_api import Backend, Carries
 from mlconsole.recorder import git
 from mlconsole.records import record, replace
+from mlconsole.render.numbers import size
 
 
 @record
@@ -28,6 +32,36 @@ class Copy:
         return replace(spec, cwd=cwd, code=self.code, argv=moved)
 
 
+def plan(ctx: Context, spec: JobSpec, backend: Backend) -> list[Step]:
+    """What a launch from a copy would copy and send, with its size; nothing is changed."""
+    root, only = _repository(os.path.realpath(spec.cwd))
+    digest, files = kept.read(root, Hasher(), only)
+    total = sum(one.size_bytes for one in files)
+    kept.check_size(root, total)
+    what = f"copy the code: {_sized(len(files), total)}, without what git ignores"
+    steps = [Step(what if only is not None else what.partition(", without")[0], root)]
+    if isinstance(backend, Carries):
+        code = CodeCopy(root, digest.removeprefix("blake3:"), total)
+        steps += _carried(replace(spec, code=code), backend, [one.path for one in files], _sized(len(files), total))
+    return steps
+
+
+def _carried(spec: JobSpec, backend: Carries, names: list[str], whole: str) -> list[Step]:
+    try:
+        found = backend.carriage(spec, names)
+    except BackendUnreachable as error:
+        return [Step(f"send of it what is not there; how much cannot be told now, {whole} at most", error.message)]
+    if found is None:
+        return []
+    if not found.files:
+        return [Step("send nothing of it: all of it is there", found.where)]
+    return [Step(f"send {_sized(found.files, found.size_bytes)} of it; the rest is there", found.where)]
+
+
+def _sized(files: int, size_bytes: int) -> str:
+    return f"{files:,} file{'' if files == 1 else 's'}, {size(size_bytes)}"
+
+
 def take(ctx: Context, folder: str) -> Copy:
     """Copy the code of a folder; two copies of the same content are one.
 
@@ -40,8 +74,8 @@ def take(ctx: Context, folder: str) -> Copy:
     root, only = _repository(os.path.realpath(folder))
     (ctx.settings.home / kept.FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
     digest, files, place = kept.keep(ctx.settings.home, root, Hasher(), only)
-    size = sum(one.size_bytes for one in files)
-    return Copy(root, CodeCopy(place, digest.removeprefix("blake3:"), size))
+    total = sum(one.size_bytes for one in files)
+    return Copy(root, CodeCopy(place, digest.removeprefix("blake3:"), total))
 
 
 def _repository(cwd: str) -> tuple[str, frozenset[str] | None]:

@@ -64,12 +64,7 @@ def keep(
     place = home / FOLDER / digest.removeprefix("blake3:")
     if place.is_dir():
         return digest, files, str(place)
-    size = sum(one.size_bytes for one in files)
-    if size > MOST_BYTES:
-        raise ActionFailed(
-            f'"{root}" has {size:,} bytes, more than the {MOST_BYTES:,} that are kept with a release.',
-            "Name the folder of the code alone; data and models have flags of their own.",
-        )
+    check_size(root, sum(one.size_bytes for one in files))
     new = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         _copy(_found(root, only), new)
@@ -82,6 +77,19 @@ def keep(
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return digest, files, str(place)
+
+
+def check_size(root: str, size: int) -> None:
+    """Refuse what is no code.
+
+    Raises:
+        ActionFailed: it has too many bytes to be kept.
+    """
+    if size > MOST_BYTES:
+        raise ActionFailed(
+            f'"{root}" has {size:,} bytes, more than the {MOST_BYTES:,} that are kept with a release.',
+            "Name the folder of the code alone; data and models have flags of their own.",
+        )
 
 
 def _copy(found: Sequence[Found], new: Path) -> None:

@@ -65,6 +65,15 @@ class CodeCopy:
 
 
 @record
+class Carriage:
+    """What of a copy of the code has to be sent before a job can run: to where, how many files, how many bytes."""
+
+    where: str
+    files: int
+    size_bytes: int
+
+
+@record
 class JobSpec:
     """A program to run, exactly.
 
