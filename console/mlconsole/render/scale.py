@@ -10,6 +10,8 @@ Label = Callable[[float, float], str]
 _NICE = (1.0, 2.0, 5.0, 10.0)
 _NICE_TIMES_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 _LOG_FLOOR = 1e-300
+_MOST = 1e300
+"""Where any scale ends: what is added or multiplied on the way to ticks must stay a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Scale:
 
 
 def fitted(low: float, high: float, *, is_log: bool = False) -> Scale:
-    """A scale that holds both values and is never of no width."""
+    """A scale that holds both values, as far as they are no larger than 1e300, and is never of no width."""
+    low, high = (min(max(value, -_MOST), _MOST) for value in (low, high))
     if is_log:
         high = max(high, _LOG_FLOOR * 100)
         low = min(max(low, _LOG_FLOOR), high)

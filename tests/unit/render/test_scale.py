@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +75,10 @@ def test_what_is_zero_all_the_time_stands_on_the_axis() -> None:
 
 def test_time_that_is_counted_back_has_a_sign() -> None:
     assert [time_label(value, 60.0) for value in (-5400.0, -300.0, -0.0, 300.0)] == ["-1h30m", "-5m", "0", "5m"]
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize("value", [8.98846567431158e307, sys.float_info.max])
+def test_the_largest_numbers_have_a_scale_with_ticks(value: float, is_log: bool) -> None:
+    assert all(map(math.isfinite, fitted(value, value, is_log=is_log).ticks(5)))
+    assert all(map(math.isfinite, fitted(-value, value, is_log=is_log).ticks(5)))
