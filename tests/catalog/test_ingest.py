@@ -23,7 +23,7 @@ from mlconsole.domain.times import from_us
 
 
 def values_of(catalog: Catalog, run: str, key: str, rank: int | None = None) -> list[float]:
-    return catalog.metrics.history(catalog.runs.find(run), run, key, rank).values
+    return list(catalog.metrics.history(catalog.runs.find(run), run, key, rank).values)
 
 
 def ingested(catalog: Catalog, run: str) -> Run:
@@ -170,7 +170,7 @@ def test_a_log_of_many_pieces_is_read_whole(catalog: Catalog) -> None:
     catalog.ingest.run(NOW)
     summary = catalog.runs.get("aaa").metrics["loss"]
     assert (summary.count, summary.step, summary.min, summary.max) == (count, count - 1, 0.0, 999.0)
-    assert catalog.metrics.history(1, "aaa", "loss").steps == list(range(count))
+    assert catalog.metrics.history(1, "aaa", "loss").steps == range(count)
 
 
 def test_ranks_are_kept_apart_and_the_lowest_is_shown(catalog: Catalog) -> None:

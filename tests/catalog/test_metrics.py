@@ -72,7 +72,7 @@ def test_steps_of_several_chunks_are_their_steps_in_order(parts: list[list[int]]
     for steps in parts:
         made = Points(array("q", steps), array("d", [0.0] * len(steps)), array("d", [0.0] * len(steps)))
         rows += [(c["count"], c["step_first"], c["stride"], b"", b"", c["steps"]) for c in pack(made)]
-    assert steps_of(rows) == [step for steps in parts for step in steps]
+    assert list(steps_of(rows)) == [step for steps in parts for step in steps]
 
 
 def test_even_steps_take_no_space() -> None:
@@ -97,7 +97,7 @@ def test_points_that_come_in_batches_are_one_history(catalog: Catalog, sizes: li
         catalog.write(lambda db, new=new: append(db, run, key_numbers(db, ["m"])["m"], writer, 0, new))  # type: ignore[misc]
     if flat:
         history = catalog.metrics.history(run, "aaa", "m")
-        assert (history.values, history.steps) == (flat, list(range(len(flat))))
+        assert (list(history.values), list(history.steps)) == (flat, list(range(len(flat))))
         assert catalog.runs.get("aaa").metrics["m"].count == len(flat)
         assert all(size <= CHUNK for size in chunk_sizes(catalog))
 
@@ -105,7 +105,7 @@ def test_points_that_come_in_batches_are_one_history(catalog: Catalog, sizes: li
 def test_a_run_followed_point_by_point_ends_in_few_chunks(catalog: Catalog) -> None:
     add(catalog, [[float(i)] for i in range(1500)])
     assert len(chunk_sizes(catalog)) <= 8
-    assert catalog.metrics.history(1, "aaa", "m").values == [float(i) for i in range(1500)]
+    assert list(catalog.metrics.history(1, "aaa", "m").values) == [float(i) for i in range(1500)]
 
 
 def test_appending_rewrites_little(catalog: Catalog) -> None:

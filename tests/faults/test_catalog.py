@@ -137,7 +137,7 @@ def test_killed_trainings_and_killed_ingesters_lose_no_accepted_value_and_repeat
         assert catalog.ingest.run(datetime.now(UTC)) == 0
         for run, count in told.items():
             found = catalog.runs.get(catalog.store.read("SELECT id FROM run WHERE name = :name", {"name": run})[0][0])
-            values = catalog.metrics.history(found.number, found.id, "value").values
+            values = list(catalog.metrics.history(found.number, found.id, "value").values)
             assert values == [float(i) for i in range(len(values))], "in order, none twice"
             assert len(values) >= count
             assert found.metrics["value"].count == len(values)
@@ -164,7 +164,7 @@ def test_ingesters_that_are_killed_over_one_log_take_it_in_once(
     with closing(Catalog(home)) as catalog:
         catalog.ingest.run(NOW)
         history = catalog.metrics.history(catalog.runs.find("aaa"), "aaa", "loss")
-        assert history.values == [float(i) for i in range(written)]
+        assert list(history.values) == [float(i) for i in range(written)]
         assert catalog.runs.get("aaa").metrics["loss"].count == written
     assert is_sound(home)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 CHUNK = 4096
@@ -85,36 +85,48 @@ def unpack(count: int, step_first: int, stride: int | None, vals: bytes, times: 
     return out
 
 
-def floats_of(blobs: Iterable[bytes]) -> list[float]:
+def floats_of(blobs: Iterable[bytes]) -> array[float]:
     """The float64 numbers of many blobs, one after the other."""
     out = array("d")
-    out.frombytes(b"".join(blobs))
-    return out.tolist()
+    for blob in blobs:
+        out.frombytes(blob)
+    return out
 
 
-def steps_of(rows: Iterable[tuple[Any, ...]]) -> list[int]:
+def steps_of(rows: Iterable[tuple[Any, ...]]) -> Sequence[int]:
     """The steps of stored chunks (count, step_first, stride, vals, times, steps), one after the other.
 
-    Neighbours that go on in even steps are made as one range: a million steps take a third of the time.
+    One range where they go on evenly throughout, as most do, which takes no time at all.
     """
-    out: list[int] = []
-    pending = range(0)
+    parts: list[range | array[int]] = []
     for count, first, stride, _, _, blob in rows:
-        if blob is None and stride and pending and pending.step == stride and pending.stop == first:
-            pending = range(pending.start, first + stride * count, stride)
-            continue
-        out += pending
-        pending = range(0)
-        if blob is not None:
-            irregular = array("q")
-            irregular.frombytes(blob)
-            out += irregular
-        elif stride:
-            pending = range(first, first + stride * count, stride)
+        part = _chunk_steps(count, first, stride, blob)
+        before = parts[-1] if parts else None
+        if isinstance(part, range) and isinstance(before, range) and _goes_on(before, part):
+            parts[-1] = range(before.start, before.stop + before.step * count, before.step)
         else:
-            out += [first] * count
-    out += pending
+            parts.append(part)
+    if len(parts) == 1:
+        return parts[0]
+    out = array("q")
+    for part in parts:
+        out.extend(part)
     return out
+
+
+def _goes_on(before: range, part: range) -> bool:
+    return part.start == before.stop and (part.step == before.step or len(part) == 1)
+
+
+def _chunk_steps(count: int, first: int, stride: int | None, blob: bytes | None) -> range | array[int]:
+    """The steps of one chunk; a range where they differ."""
+    if blob is not None:
+        irregular = array("q")
+        irregular.frombytes(blob)
+        return irregular
+    if stride:
+        return range(first, first + stride * count, stride)
+    return range(first, first + 1) if count == 1 else array("q", [first]) * count
 
 
 def _bucket(steps: array[int], times: array[float], values: array[float], start: int) -> bytes:

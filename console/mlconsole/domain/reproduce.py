@@ -65,7 +65,12 @@ class Reproduction:
 
 def is_identical(before: MetricHistory, after: MetricHistory) -> bool:
     """Whether two histories have the same steps and the same bits of values; when they were logged does not count."""
-    return before.steps == after.steps and _bits(before.values) == _bits(after.values)
+    return _has_same_steps(before, after) and _bits(before.values) == _bits(after.values)
+
+
+def _has_same_steps(before: MetricHistory, after: MetricHistory) -> bool:
+    # The same steps may be a range in one history and an array in the other.
+    return before.steps == after.steps or list(before.steps) == list(after.steps)
 
 
 def _bits(values: Sequence[float]) -> bytes:
@@ -74,7 +79,7 @@ def _bits(values: Sequence[float]) -> bytes:
 
 def is_within(before: MetricHistory, after: MetricHistory, tolerance: float) -> bool:
     """Whether every value is, relative to the larger of the two; NaN is within NaN, and an infinity within its like."""
-    if before.steps != after.steps:
+    if not _has_same_steps(before, after):
         return False
     pairs = zip(before.values, after.values, strict=True)
     return all((math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=tolerance) for a, b in pairs)

@@ -175,13 +175,13 @@ def _change(change: StateChange) -> Document:
 
 def metric_document(history: MetricHistory) -> Document:
     """``{"kind": "metric", "run", "key", "steps", "times", "values"}``."""
-    values = history.values
+    values = list(history.values)
     return {
         "kind": "metric",
         "run": history.run_id,
         "key": history.key,
-        "steps": history.steps,
-        "times": history.times,
+        "steps": list(history.steps),
+        "times": list(history.times),
         "values": values if math.isfinite(sum(values)) else plain(values),
     }
 
