@@ -61,7 +61,7 @@ async def test_one_screen_says_what_was_done_in_the_night_why_and_what_was_held_
 
 async def test_the_overview_begins_with_the_worst_that_fires_and_what_waits_for_a_person(morning: Stage) -> None:
     async with opened(morning.console(Location("overview")), (140, 30)) as user:
-        await user.sees('▲ endpoint "api": it took 812 ms', "(1 of 2)", ":alerts", "? 1 to decide", ":policies")
+        await user.sees('▲ endpoint "api": it took 812 ms', ", 1 of 2", ":alerts", "? 1 to decide", ":policies")
 
 
 async def test_a_firing_leads_to_its_run_and_one_held_back_to_its_alert(morning: Stage) -> None:

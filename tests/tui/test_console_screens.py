@@ -517,6 +517,37 @@ async def test_every_list_is_sorted_by_any_column_and_keeps_the_columns_that_wer
         await user.sees('No column "nonsense"')
 
 
+async def test_what_a_narrow_list_has_no_room_for_stands_in_its_foot(reading: Stage) -> None:
+    async with opened(reading.console(Location("audit", line="action:stop"))) as user:
+        await user.sees("result failed: it had ended", "phase end")
+        await user.resizes(200, 40)
+        await user.sees_no("phase end")
+        await user.resizes(80, 24)
+        await user.sees("phase end")
+
+
+async def test_a_line_that_is_not_whole_yet_is_helped_and_not_blamed(reading: Stage) -> None:
+    async with opened(reading.console(Location("runs")), (120, 30)) as user:
+        await user.presses("o")
+        await user.sees("sort: - from high to low, id name")
+        await user.sees_no("The filter ends")
+        await user.presses("escape", "colon")
+        await user.sees("overview runs experiments gpus cost models lineage")
+        await user.types("po")
+        await user.sees("policies policy")
+        await user.types("licies")
+        await user.sees("mlconsole policy history")
+
+
+async def test_charts_that_have_no_room_are_counted_and_a_section_says_its_keys(reading: Stage) -> None:
+    async with opened(reading.console(Location("run", "live"))) as user:
+        await user.sees("j k chart 1 of ")
+        await user.presses("j")
+        await user.sees("j k chart 2 of ")
+        user.app.go(Location("compare", "broken,live", cursor="scatter"))
+        await user.sees("p param", "m metric")
+
+
 async def test_a_list_is_filtered_as_it_is_typed_and_escape_brings_it_back(reading: Stage) -> None:
     async with opened(reading.console(Location("audit")), (120, 30)) as user:
         await user.presses("/")

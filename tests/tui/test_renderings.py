@@ -17,10 +17,12 @@ from pathlib import Path
 import pyte
 import pytest
 from consolekit import opened, settled, stage
+from morningkit import morning
 from rich.color import ColorSystem
 from robot import Robot
 
 from mlconsole.tui.console import Console
+from mlconsole.tui.history import Trail
 from mlconsole.tui.painted_app import _placed
 from mlconsole.tui.painter import Painter
 from mlconsole.tui.places import Location
@@ -54,11 +56,27 @@ SCREENS: dict[str, tuple[Location, tuple[str, ...]]] = {
     "environment": (Location("environment", "prod"), ()),
     "environment-contracts": (Location("environment", "prod", cursor="contracts"), ()),
     "environment-rollout": (Location("environment", "staging", cursor="rollout"), ()),
+    "sweeps": (Location("sweeps"), ()),
     "help": (Location("runs"), ("question_mark",)),
     "palette": (Location("runs"), ("ctrl+p",)),
     "launch": (Location("runs"), ("l",)),
     "stop": (Location("runs", line="name:live"), ("s",)),
 }
+MORNING: dict[str, tuple[Location, tuple[str, ...]]] = {
+    "run-log": (Location("run", "broken", cursor="log"), ()),
+    "run-environment": (Location("run", "broken", cursor="environment"), ()),
+    "run-code": (Location("run", "broken", cursor="code"), ()),
+    "run-artifacts": (Location("run", "broken", cursor="artifacts"), ()),
+    "scatter": (Location("compare", "broken,live", cursor="scatter"), ()),
+    "overview-firing": (Location("overview"), ()),
+    "alerts": (Location("alerts"), ()),
+    "alert": (Location("alert", "monitor:churn"), ()),
+    "policies": (Location("policies"), ()),
+    "policy": (Location("policy", "retrain"), ()),
+    "monitors": (Location("monitors"), ()),
+    "monitor": (Location("monitor", "sales"), ()),
+}
+"""Screens of the catalog after a night: one console shows them all."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +155,7 @@ def agree(name: str, found: str) -> None:
 async def shown(user: Robot, name: str) -> None:
     app = user.app
     assert isinstance(app, Console)
-    location, keys = SCREENS[name]
+    location, keys = (SCREENS | MORNING)[name]
     app.marks.clear()
     app._use(Look("dark"))
     app.go(location)
@@ -181,12 +199,25 @@ async def in_every_mode(user: Robot, name: str) -> None:
     agree(f"{name}.styles", "".join(styles))
 
 
+async def of_every_size(user: Robot, name: str) -> None:
+    for size in SIZES:
+        await user.resizes(*size)
+        await shown(user, name)
+        await in_every_mode(user, f"{name}-{size[0]}x{size[1]}")
+        for _ in user.app.screen_stack[2:]:
+            await user.presses("escape")
+
+
 @pytest.mark.parametrize("name", SCREENS)
 async def test_a_screen_is_drawn_as_stored(home: Path, name: str) -> None:
     async with opened(stage(home, read_only=False).console(Location("audit")), SIZES[0]) as user:
-        for size in SIZES:
-            await user.resizes(*size)
-            await shown(user, name)
-            await in_every_mode(user, f"{name}-{size[0]}x{size[1]}")
-            for _ in user.app.screen_stack[2:]:
-                await user.presses("escape")
+        await of_every_size(user, name)
+
+
+async def test_the_screens_of_a_morning_are_drawn_as_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    console = morning(Path("lab"), read_only=False).console(Location("audit"))
+    async with opened(console, SIZES[0]) as user:
+        for name in MORNING:
+            console.trail = Trail(Location("audit"))  # No screen tells of those before it.
+            await of_every_size(user, name)

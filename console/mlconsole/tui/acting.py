@@ -38,6 +38,11 @@ WHERE = {
     "model_name": ("a model", ":models"),
     "model_version": ("a model", ":models"),
     "environment": ("an environment", ":environments"),
+    "monitor": ("a monitor", ":monitors"),
+    "firing": ("what a policy proposes", ":policies"),
+    "policy": ("a policy", ":policies"),
+    "node": ("a thing with a past", ":lineage"),
+    "sweep": ("a sweep", ":sweeps"),
 }
 """What a cursor that is no run's stands on, and in which place."""
 

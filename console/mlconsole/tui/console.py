@@ -268,7 +268,9 @@ class Console(PaintedApp[None]):
         return typed.completions(self, head)
 
     def says_typed(self, line: str) -> list[Span]:
-        """What stands over a line while it is typed: the command that shows the same."""
+        """What stands over a line while it is typed: places it may become, or the command that shows the same."""
+        if words := typed.begun(line):
+            return words
         try:
             location, _ = places.locate(line, self.trail.here)
             command = typed.command_of(location)

@@ -38,9 +38,9 @@ def alert_spans(ctx: Context) -> list[Span]:
     if found:
         worst = max(found, key=lambda alert: (alert.severity.rank, alert.number))
         token = "state.bad" if worst.severity.value == "critical" else "warn"
-        more = f" (1 of {len(found)})" if len(found) > 1 else ""
-        spans = [(":alerts ", "accent"), (f"▲ {worst.title}", token)]
-        spans += [(f"{more}  {numbers.ago(worst.opened_at, ctx.clock())}", "dim")]
+        more = f", 1 of {len(found)}" if len(found) > 1 else ""
+        since = numbers.ago(worst.opened_at, ctx.clock())
+        spans = [(":alerts ", "accent"), (f"{since}{more}  ", "dim"), (f"▲ {worst.title}", token)]
     if proposed := ctx.catalog.firings.proposed():
         spans = [(":policies ", "accent"), (f"? {proposed} to decide   ", "warn"), *spans]
     return spans

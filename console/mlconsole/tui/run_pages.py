@@ -35,12 +35,19 @@ def summary(details: RunDetails, now: datetime) -> Lines:
     rows: list[tuple[str, list[Span]]] = [
         ("state", state),
         ("started", [(times, "value")]),
-        ("command", [(shlex.join(run.command), "value")]),
+        ("command", [(_brief(run.command), "value")]),
         ("where", [(f"{run.user}@{run.host}:{run.cwd}", "value"), (f"  {run.backend or 'not launched here'}", "dim")]),
         ("tags", [(" ".join(k if not v else f"{k}={v}" for k, v in run.tags.items()), "accent")]),
         ("cleanup", [(run.cleanup, "warn")]),
     ]
     return [_row(label, spans) for label, spans in rows if any(text for text, _ in spans)]
+
+
+def _brief(command: Sequence[str]) -> str:
+    """A command line; of the interpreter the name is enough, the environment tells its path."""
+    program, *rest = command or ("",)
+    name = program.rpartition("/")[2]
+    return shlex.join([name if name.startswith("python") else program, *rest]) if command else ""
 
 
 def _row(label: str, spans: list[Span]) -> list[Span]:
@@ -81,7 +88,7 @@ def mapping_lines(mapping: Mapping[str, ParamValue], indent: int = 2) -> Lines:
             out.append([(" " * indent + str(key), "accent")])
             out += mapping_lines(value, indent + 2)
         else:
-            text = value if isinstance(value, str) else json.dumps(value)
+            text = value if value and isinstance(value, str) else json.dumps(value)
             out.append([(" " * indent + f"{key!s:{width}}  ", "accent"), (text, "value")])
     return out
 

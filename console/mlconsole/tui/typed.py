@@ -10,6 +10,7 @@ from mlconsole.domain.query import AGGREGATES, BUILTINS, parse
 from mlconsole.errors import QueryError
 from mlconsole.tui import places
 from mlconsole.tui.places import Location
+from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.look import PALETTES
 
 if TYPE_CHECKING:
@@ -130,3 +131,16 @@ def hint(line: str) -> str:
         if head and words.split()[0] == head:
             return f":{words}  {meaning}"
     return "a place (tab completes), with a filter behind runs"
+
+
+def begun(line: str) -> list[Span]:
+    """The places and words that a first word may become, while it is none of them; one alone tells what it shows."""
+    if " " in line or any(place.name == line for place in places.PLACES):
+        return []
+    found = [place for place in places.PLACES if place.name.startswith(line)]
+    if not line:
+        found = [place for place in found if not place.takes or place.is_optional]
+    if len(found) == 1:
+        return [(f"{found[0].name}  ", "accent"), (found[0].summary, "dim")]
+    others = [word.split()[0] for word in WORDS if word.startswith(line)]
+    return [(" ".join([*(place.name for place in found), *others]), "accent")] if found else []

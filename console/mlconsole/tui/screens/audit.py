@@ -43,7 +43,7 @@ class AuditScreen(ListScreen):
                 (f"{row.actor}@{row.host}", "value"),
                 (row.phase, "dim"),
                 (row.target, "value"),
-                (row.result, "state.bad" if failed else "state.good"),
+                (row.result, "state.bad" if failed else "state.good") if row.result else ("begun", "dim"),
                 (json.dumps(row.params) if row.params else "", "dim"),
                 (str(row.seq), "dim"),
             ),

@@ -81,11 +81,16 @@ class PlaceScreen(Screen[None]):
         yield Line(id="status")
         yield Line(id="title")
         yield from self.content()
+        yield from self.below()
         yield Line(id="keys")
         yield Prompt(id="prompt")
 
     def content(self) -> Iterable[Widget]:
         """The widgets between title and keys."""
+        return ()
+
+    def below(self) -> Iterable[Widget]:
+        """What stands under the content."""
         return ()
 
     def look_again(self) -> None:
@@ -170,6 +175,10 @@ class PlaceScreen(Screen[None]):
         """Other keys work where the focus is now."""
         self.show_keys()
 
+    def on_charts_chosen(self) -> None:
+        """Another chart is chosen, or there are other charts: the keys tell which of how many."""
+        self.show_keys()
+
     def say(self, text: str, token: str = "value") -> None:
         """Show a notice in the line of keys until the next key."""
         self._notice = ((text, token),) if text else ()
@@ -186,6 +195,8 @@ class PlaceScreen(Screen[None]):
         self._notice = ()
         self.query_one("#keys", Line).display = False
         self.query_one(Prompt).open(mode, text)
+        if mode == ":":
+            self.show_line("title", self.console.says_typed(text))
 
     def close_prompt(self) -> None:
         """Close the line at the bottom and give the focus back."""

@@ -13,6 +13,7 @@ from mlconsole.domain.compare import ComparedRow, Comparison, compare
 from mlconsole.domain.query import Query
 from mlconsole.domain.runs import Run
 from mlconsole.render import numbers
+from mlconsole.render.sanitise import cell_width, clean
 from mlconsole.render.states import mark_of
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.sections import SectionScreen, section_bindings
@@ -90,14 +91,23 @@ class CompareScreen(SectionScreen):
         self._seen = seen
         runs = seen.comparison.runs
         self.console.names[self.location.target] = f"{len(runs)} runs"
-        columns = [Column("key", "DIFFERS / SAME", width=24, least=12, most=40, priority=0)]
-        columns += [Column(run.id, run.name, True, 14, 8, 24, priority=i + 1) for i, run in enumerate(runs)]
         table = self.query_one(Table)
         table.empty = "Nothing to compare: mark runs with space, then c."
-        table.set_source(ListSource(rows_of(seen.comparison)), columns if is_first else None)
+        rows = rows_of(seen.comparison)
+        table.set_source(ListSource(rows), columns_of(runs, rows) if is_first else None)
         self.query_one(Charts).show_charts(seen.charts)
         self.query_one(Scatter).show(runs)
         self.show_title()
+
+
+def columns_of(runs: Sequence[Run], rows: Sequence[Row]) -> list[Column]:
+    """A column for the names and one for each run, as wide as what is in them, within reason."""
+    widest = [max((cell_width(clean(row.cells[at][0])) for row in rows), default=0) for at in range(len(runs) + 1)]
+    columns = [Column("key", "DIFFERS / SAME", width=max(14, min(widest[0], 24)), least=12, most=40, priority=0)]
+    for at, run in enumerate(runs, 1):
+        width = max(8, min(max(widest[at], cell_width(clean(run.name))), 14))
+        columns.append(Column(run.id, run.name, True, width, 8, 24, priority=at))
+    return columns
 
 
 def rows_of(comparison: Comparison) -> list[Row]:
@@ -117,4 +127,4 @@ def _row(row: ComparedRow) -> Row:
 def _text(value: object) -> str:
     if value is None:
         return "·"
-    return numbers.number(value) if isinstance(value, (int, float)) else str(value)
+    return numbers.number(value) if isinstance(value, (int, float)) else str(value) or '""'

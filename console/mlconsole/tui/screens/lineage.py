@@ -149,6 +149,10 @@ class LineageScreen(ListScreen):
             self._explorer.unfold(fold)
         self.look_again()
 
+    def below(self) -> Iterable[Widget]:
+        """Nothing more: what is known of a thing stands under the list."""
+        return ()
+
     def on_table_cursor_moved(self, event: CursorMoved) -> None:
         """Say what is known of the thing."""
         self._tell(event.key or "")

@@ -15,9 +15,10 @@ from mlconsole.tui.picking import are_alike, check, picked
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.tables import TableScreen
 from mlconsole.tui.widgets.columns import Column
+from mlconsole.tui.widgets.foot import Foot
 from mlconsole.tui.widgets.rows import ListSource, Row
 from mlconsole.tui.widgets.table import Table
-from mlconsole.tui.widgets.table_messages import Selected
+from mlconsole.tui.widgets.table_messages import CursorMoved, Selected
 
 
 class ListScreen(TableScreen):
@@ -43,6 +44,10 @@ class ListScreen(TableScreen):
             empty="Reading ...",
             cursor=self.location.cursor,
         )
+
+    def below(self) -> Iterable[Widget]:
+        """What the row under the cursor tells beyond the columns that there is room for."""
+        yield Foot(id="foot")
 
     @property
     def column_keys(self) -> tuple[str, ...]:
@@ -88,6 +93,22 @@ class ListScreen(TableScreen):
             is_filtered = self.query_line.where is not None and rows
             self.table.empty = "Nothing here fits the filter. Esc takes it away." if is_filtered else self.empty
             self.table.set_source(ListSource(found), order=self.column_keys)
+        self.show_foot()
+
+    def show_foot(self) -> None:
+        """Say in the foot what the row under the cursor has no room for."""
+        foot, key = self.query_one_optional("#foot", Foot), self.table.cursor_key
+        row = next((row for row in self._shown or () if row.key == key), None)
+        if foot is not None:
+            foot.tell(self.table.unseen(row) if row is not None else ())
+
+    def on_table_cursor_moved(self, event: CursorMoved) -> None:
+        """Tell of another row."""
+        self.show_foot()
+
+    def on_resize(self) -> None:
+        """More or fewer columns have room."""
+        self.call_after_refresh(self.show_foot)
 
     def show_query(self) -> None:
         """Show the rows of another line, out of those that were read."""

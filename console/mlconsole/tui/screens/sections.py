@@ -13,8 +13,11 @@ from mlconsole.domain.query import Query
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.base import PlaceScreen
 from mlconsole.tui.widgets.line import Line, Span
-from mlconsole.tui.widgets.page import Page, Spans
+from mlconsole.tui.widgets.page import Head, Page, Spans
 from mlconsole.tui.widgets.sections import section_spans
+
+DRAWN = ("lineage",)
+"""Sections whose lines are a drawing and are not folded."""
 
 
 def section_bindings(names: Sequence[str]) -> list[BindingType]:
@@ -48,9 +51,7 @@ class SectionScreen(PlaceScreen):
     def content(self) -> Iterable[Widget]:
         """The head, the tabs, and all the sections."""
         if self.has_head:
-            head = Page(id="head")
-            head.can_focus = False
-            yield head
+            yield Head(id="head")
         yield Line(id="tabs")
         yield from self.section_widgets()
         yield Page([[("Reading ...", "placeholder")]], id="page")
@@ -82,18 +83,22 @@ class SectionScreen(PlaceScreen):
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
-        return [(f"1-{len(self.sections)} tab", "section"), ("-", "back"), *super().keys()]
+        here = self.section_keys()
+        return [(f"1-{len(self.sections)} tab", "section"), *here[:1], ("-", "back"), *super().keys(), *here[1:]]
+
+    def section_keys(self) -> list[tuple[str, str]]:
+        """The keys of the section that is shown, the one that matters most first."""
+        found: list[tuple[str, str]] = getattr(self.query_one(f"#{self._shown}"), "keys", [])
+        return found
 
     def show_head(self, lines: Sequence[Spans]) -> None:
         """Fill the head, which is as high as its lines."""
-        head = self.query_one("#head", Page)
-        head.styles.height = len(lines)
-        head.show(lines)
+        self.query_one("#head", Head).show(lines)
 
     def show_page(self) -> None:
         """Fill the page with the lines of the section that is shown."""
         if self.section not in self.own_widgets and (lines := self.page_lines(self.section)) is not None:
-            self.query_one("#page", Page).show(lines)
+            self.query_one("#page", Page).show(lines, folds=self.section not in DRAWN)
 
     def show_section(self) -> None:
         """Show what belongs to the section, and nothing else below the tabs."""

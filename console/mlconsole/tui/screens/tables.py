@@ -15,6 +15,7 @@ from mlconsole.errors import QueryError
 from mlconsole.render.sanitise import clean
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.base import PlaceScreen
+from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.prompt import Prompt
 from mlconsole.tui.widgets.rows import Row
 from mlconsole.tui.widgets.table import Table
@@ -155,10 +156,25 @@ class TableScreen(PlaceScreen):
         try:
             query = self.parsed(event.text)
         except QueryError as error:
+            if error.start >= len(event.text.rstrip()) and (offered := self._offers(event.text)):
+                # The line is not wrong, it is not whole yet.
+                self.show_line("title", offered)
+                return
             prompt.point_at(error)
             self.show_line("title", [(f"{error.message} {error.hint}", "warn")])
             return
         self.set_query(event.text.strip(), query)
+
+    def _offers(self, text: str) -> list[Span]:
+        """The words that may go on from the last one, where it wants another."""
+        lead = text.rpartition(" ")[2]
+        names = [word.removeprefix(lead) for word in self.console.complete(text) if word.startswith(lead)]
+        if not lead.endswith((":", ",", ":-")) or not names:
+            return []
+        words: list[Span] = [(f"{lead} ", "dim"), (" ".join(dict.fromkeys(names)), "accent")]
+        if lead.startswith("sort:"):
+            words.insert(1, ("- from high to low, ", "dim"))
+        return words
 
     def on_prompt_entered(self, event: Prompt.Entered) -> None:
         """Enter keeps the filter."""

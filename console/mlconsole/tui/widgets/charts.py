@@ -60,6 +60,9 @@ class Charts(Widget, can_focus=True):
             self.x = x
             self.readouts = readouts
 
+    class Chosen(Message):
+        """Another chart is chosen, or others are shown."""
+
     def __init__(self, *, empty: str = "No metrics yet.", id: str | None = None) -> None:
         super().__init__(id=id)
         self.empty = empty
@@ -85,6 +88,7 @@ class Charts(Widget, can_focus=True):
             self.chosen = titles.index(title) if title in titles else min(self.chosen, max(0, len(titles) - 1))
             self._keep_in_view()
             self.refresh()
+            self.post_message(self.Chosen())
 
     @property
     def chosen_title(self) -> str:
@@ -201,6 +205,13 @@ class Charts(Widget, can_focus=True):
         """Show no choice."""
         self.refresh()
 
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here; first of all that there are more charts than have room."""
+        count = len(self.sheet.charts)
+        more = [("j k", f"chart {self.chosen + 1} of {count}")] if len(self._places) < count else []
+        return [*more, ("enter", "enlarge"), ("a", "x axis")] if count else []
+
     # Drawing.
 
     @property
@@ -231,6 +242,7 @@ class Charts(Widget, can_focus=True):
             self.chosen = index
             self._keep_in_view()
             self.refresh()
+            self.post_message(self.Chosen())
 
     def _keep_in_view(self) -> None:
         """Scroll by whole rows of charts until the chosen one is in view."""

@@ -79,9 +79,9 @@ class PlanDialog(ModalScreen[bool]):
         for field in self.query(Input):
             field.cursor_blink = False
             self.set_focus(field)
-        yes, copy = ("the word, Enter", "^y") if self.plan.confirm else ("Enter", "y")
+        yes, copy = ("word, Enter", "^y") if self.plan.confirm else ("Enter", "y")
         self.query_one("#keys", Line).show(
-            _keys((yes, "does it"), ("Esc", "changes nothing"), (copy, "copies it"), ("PgDn", "scrolls"))
+            _keys((yes, "does it"), ("Esc", "changes nothing"), (copy, "copies it"), ("PgDn", "more"))
         )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -132,7 +132,9 @@ class TextDialog(ModalScreen[None]):
         """The lines, as many as there are."""
         with Vertical(id="dialog", classes="tall"):
             yield Static(Content(clean(self._title)), id="title")
-            yield Page([[(line, "value")] for line in self._lines])
+            page = Page()
+            page.show([[(line, "value")] for line in self._lines], folds=False)
+            yield page
             yield Line(id="keys")
 
     def on_mount(self) -> None:

@@ -91,6 +91,11 @@ class Scatter(Widget, can_focus=True):
         self.refresh()
 
     @property
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("p", "param"), ("m", "metric"), ("X Y", "log")]
+
+    @property
     def chosen(self) -> tuple[str, str]:
         """The param and the metric that are shown; empty where there is none."""
         param = self._params[self._param % len(self._params)] if self._params else ""

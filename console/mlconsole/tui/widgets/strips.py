@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.segment import Segment
@@ -84,10 +85,9 @@ class Strips:
             )
         return self._whole(segments)
 
-    def words(self, text: str, token: str) -> Strip:
-        """A line of text in place of rows."""
-        shown = fit(clean(text, 4 * self.width), self.width - GUTTER, cut="end")
-        return self._whole([Segment(" " * GUTTER), Segment(shown, self.look.style(token))])
+    def spans(self, spans: Sequence[tuple[str, str]]) -> Strip:
+        """A line of cleaned text in place of rows."""
+        return self._whole([Segment(text, self.look.style(token)) for text, token in spans])
 
     def blank(self) -> Strip:
         """A line without anything."""

@@ -8,8 +8,11 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from mlconsole.render.sanitise import cell_width, clean
 from mlconsole.tui.widgets.columns import Column, lay_out
+from mlconsole.tui.widgets.folding import fold
 from mlconsole.tui.widgets.look import look_of
+from mlconsole.tui.widgets.rows import Cell, Row
 from mlconsole.tui.widgets.strips import Flags, Strips
 from mlconsole.tui.widgets.window import Window
 
@@ -82,13 +85,23 @@ class TableView(Widget, can_focus=True):
             is_marked = row is not None and row.key in self.marks
             flags = Flags(index == window.cursor, self.has_focus, is_marked, self._labels.get(index, ""))
             return lines.row(row, flags) if row else lines.placeholder(flags)
-        if y == 2 and not window.rows:
-            return self._instead_of_rows()
+        if y >= 2 and not window.rows:
+            return self._instead_of_rows(y - 2)
         return lines.blank()
 
-    def _instead_of_rows(self) -> Strip:
+    def _instead_of_rows(self, at: int) -> Strip:
+        """A line of the words that stand where there are no rows, as many lines as they take."""
+        words, token = "reading…" if self._is_slow else "", "dim"
         if self.error is not None:
-            return self._lines.words(str(self.error) or type(self.error).__name__, "error")
-        if self._is_answered:
-            return self._lines.words(self.empty, "dim")
-        return self._lines.words("reading…" if self._is_slow else "", "dim")
+            words, token = str(self.error) or type(self.error).__name__, "error"
+        elif self._is_answered:
+            words = self.empty
+        lines = fold([("  ", token), (words, token)], self.size.width)
+        return self._lines.spans(lines[at]) if at < len(lines) else self._lines.blank()
+
+    def unseen(self, row: Row) -> list[tuple[Column, Cell]]:
+        """What a row tells beyond what is on the screen: cells that are cut, then those of columns that went."""
+        placed = {one.cell: one.width for one in self._lines.layout.placed}
+        cells = enumerate(zip(self._columns, row.cells, strict=False))
+        left = [(at in placed, *pair) for at, pair in cells if cell_width(clean(pair[1][0])) > placed.get(at, 0)]
+        return [(column, cell) for is_cut, column, cell in sorted(left, key=lambda one: (not one[0], one[1].priority))]
