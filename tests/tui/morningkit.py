@@ -105,12 +105,12 @@ def _same_everywhere(db: sqlite3.Connection) -> None:
     """In place of ids that are drawn, of paths and of digests of this process, what is the same on every machine."""
     drawn = {found: f"alert{number:03}" for number, found in db.execute("SELECT n, id FROM alert")}
     drawn |= {found: "r00000000001" for (found,) in db.execute("SELECT id FROM run WHERE name = 'churn-again'")}
-    for path, digest in db.execute("SELECT baseline, baseline_digest FROM monitor"):
+    for path, digest in db.execute("SELECT source, digest FROM monitor_baseline"):
         drawn |= {str(Path(path).parent): "/data", digest: f"blake3:{'ba5e' * 16}"}
     guards = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'event'").fetchall()
     for name, _ in guards:
         db.execute(f'DROP TRIGGER "{name}"')
-    for table in ("alert", "event", "firing", "caused", "run", "monitor"):
+    for table in ("alert", "event", "firing", "caused", "run", "monitor", "monitor_baseline"):
         texts = [name for _, name, kind, *_ in db.execute(f'PRAGMA table_info("{table}")') if kind == "TEXT"]
         for name in texts:
             for old, new in drawn.items():

@@ -24,6 +24,8 @@ from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.steady import Steady
 from mlconsole.tui.widgets.columns import Column
+from mlconsole.tui.widgets.foot import LINES as FOOT_LINES
+from mlconsole.tui.widgets.foot import Foot
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.prompt import Prompt
 from mlconsole.tui.widgets.rows import Cell, Row
@@ -32,7 +34,7 @@ from mlconsole.tui.widgets.tiles import Tile, Tiles
 OLD_S = 5.0
 HOST = "host:"
 """What the key of a line begins with that stands for a host alone."""
-FRAME_LINES = 4
+FRAME_LINES = 4 + FOOT_LINES
 """Lines of the screen that are not the table's rows."""
 HEAT = "tiles, or lines again: B busy, S stalled, H held, Z zombie, E empty"
 BAR_CELLS = 10
@@ -106,6 +108,7 @@ class GpusScreen(ListScreen):
         tiles, table = self.query_one(Tiles), self.table
         has_moved = tiles.display != self.shows_tiles
         tiles.display, table.display = self.shows_tiles, not self.shows_tiles
+        self.query_one(Foot).display = table.display
         if has_moved and not self.query_one(Prompt).is_open:
             self.focus_content()
 

@@ -28,6 +28,6 @@ class Foot(Page, can_focus=False):
             title = column.title.lower()
             more: list[Span] = [(f"{title} " if title else "", "label"), (f"{text.strip()}  ", token)]
             is_first = len(line) == 1
-            if text.strip() and (is_first or len(fold([*line, *more], self.size.width)) <= LINES):
+            if any(map(str.isalnum, text)) and (is_first or len(fold([*line, *more], self.size.width)) <= LINES):
                 line += more
         self.show([line] if len(line) > 1 else [])
