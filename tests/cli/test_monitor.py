@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from mlconsole.actions.context import Context
-from mlconsole.actions.live_data import cutting_of
 from mlconsole.actions.monitor import MonitorParams
 from mlconsole.actions.monitor_check import check, check_due
 from mlconsole.config import load
@@ -204,20 +203,19 @@ def test_two_looks_at_once_judge_a_window_once(cli: Program, data: Path, session
     add(cli, "--opens", "1/1")
     (data / "live" / "1.csv").write_text(table(200, shift=1))
     one, other = session(), session()
-    from mlconsole.actions import monitor_check
-
-    monitor = one.catalog.monitors.get("churn")
-    baseline = one.catalog.monitors.profile(monitor.baseline.number)
-    cuttings = [cutting_of(ctx, monitor, baseline) for ctx in (one, other)]
+    from mlconsole.actions.judges import judge_of
+    from mlconsole.actions.monitor_check import keep, report_of
     from mlconsole.drift.windows import windows
 
+    monitor = one.catalog.monitors.get("churn")
+    judges = [judge_of(ctx, monitor) for ctx in (one, other)]
+    cuttings = [judge.cutting() for judge in judges]
+
     kept = []
-    for ctx, cutting in zip((one, other), cuttings, strict=True):
+    for ctx, judge, cutting in zip((one, other), judges, cuttings, strict=True):
         assert cutting is not None
         window = next(iter(windows(cutting)))
-        report = monitor_check._report(monitor, baseline, window)
-        summary = monitor_check._summary(window, report, ctx.clock())
-        kept.append(monitor_check._keep(ctx, monitor, baseline, window, summary, report))
+        kept.append(keep(ctx, monitor, judge, window, report_of(judge, window, ctx.clock())))
 
     assert kept == [True, False]
     events = one.catalog.store.read("SELECT count(*) FROM event WHERE kind = 'drift.opened'")

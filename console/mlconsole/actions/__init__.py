@@ -99,7 +99,7 @@ ACTIONS: dict[str, str] = {
     "monitor list": "monitor:LIST",
     "monitor show": "monitor:SHOW",
     "monitor check": "monitor_check:CHECK",
-    "monitor replay": "monitor_check:REPLAY",
+    "monitor replay": "monitor_replay:REPLAY",
     "monitor rebaseline": "baseline:REBASELINE",
     "monitor remove": "monitor:REMOVE",
     "backend list": "backends:LIST",

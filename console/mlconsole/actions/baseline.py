@@ -12,6 +12,7 @@ from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.domain.drift import Kind, Profile
 from mlconsole.domain.monitors import Monitor
+from mlconsole.domain.performance import PerformanceProfile
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done
 from mlconsole.errors import MlconsoleError, UsageError
@@ -167,8 +168,7 @@ def rebaseline(ctx: Context, params: RebaselineParams) -> Done:
     from mlconsole.catalog.monitors import NewBaseline, put_baseline
 
     monitor = ctx.catalog.monitors.get(params.name)
-    needs = Needs(monitor.columns, monitor.slices, monitor.time_column)
-    profile, told_more = counted(ctx, _asked(params), needs)
+    profile, told_more = _another(ctx, monitor, _asked(params))
     who = ctx.cause.actor if ctx.cause else ctx.settings.user
     now, before = ctx.clock(), monitor.baseline
     told = f"new windows are compared with {profile.source} ({profile.rows:,} rows), no more with {before.source}"
@@ -182,6 +182,25 @@ def rebaseline(ctx: Context, params: RebaselineParams) -> Done:
     ctx.write(change, durable=True)
     fields = {"name": monitor.name, "baseline": profile.source, "rows": profile.rows, "digest": profile.digest}
     return Done("monitor", f'Monitor "{monitor.name}": {told}.{told_more}', fields=fields)
+
+
+def _another(ctx: Context, monitor: Monitor, word: str) -> tuple[Profile | PerformanceProfile, str]:
+    """What a word names, counted as the monitor's windows are."""
+    from mlconsole.actions import monitor_performance
+
+    if monitor.predictions is None:
+        return counted(ctx, word, Needs(monitor.columns, monitor.slices, monitor.time_column))
+    monitors = ctx.catalog.monitors
+    if word == f"{WINDOW}{monitor.name}":
+        newest = monitors.newest(monitor)
+        if newest is None:
+            raise UsageError(f'The monitor "{monitor.name}" has judged no window yet.')
+        return monitor_performance.of_window(ctx, monitor, newest), ""
+    if word.startswith(WINDOW):
+        raise UsageError("Of windows, a monitor of performance can be compared with its own alone.")
+    before = monitors.performance(monitor.baseline.number)
+    asked = monitor_performance.Wanted(monitor.predictions, monitor.slices, before.positive or None, before.task)
+    return monitor_performance.counted(ctx, word, asked), ""
 
 
 REBASELINE = Action(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.context import Context
@@ -13,7 +13,7 @@ from mlconsole.errors import ActionFailed, UsageError
 if TYPE_CHECKING:
     from mlconsole.drift.files import TableFile
     from mlconsole.drift.table import Table
-    from mlconsole.drift.windows import Cutting
+    from mlconsole.drift.windows import Counts, Cutting
 
 
 def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterable[str] = ()) -> Cutting | None:
@@ -28,15 +28,14 @@ def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterab
     Raises:
         ActionFailed: no file of it can be read, or the column of moments is missing.
     """
-    from mlconsole.drift.profile import grid_of_profile
-    from mlconsole.drift.windows import Cutting
+    from mlconsole.drift.profile import Tally, grid_of_profile
 
-    files = _files(monitor)
-    if not files:
-        return None
     unread: dict[str, str] = {}
+    table = live_table(monitor, unread)
+    if table is None:
+        return None
     kinds = {column.name: column.kind for column in baseline.columns}
-    table = _table(monitor, files, unread).with_kinds(kinds | dict.fromkeys((*monitor.slices, *slices), Kind.TEXT))
+    table = table.with_kinds(kinds | dict.fromkeys((*monitor.slices, *slices), Kind.TEXT))
     if monitor.time_column:
         if monitor.time_column not in table.kinds:
             raise ActionFailed(f'The live data of "{monitor.name}" lacks the column "{monitor.time_column}".')
@@ -45,33 +44,49 @@ def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterab
     wanted = {*table.kinds} if not monitor.columns else named
     table = table.where_known({name: table.kinds[name] for name in wanted if name in table.kinds})
     grid = grid_of_profile(baseline).where_known(table.kinds)
+    return cutting(ctx, monitor, table, lambda: Tally(grid), unread)
+
+
+def cutting(
+    ctx: Context, monitor: Monitor, table: Table, tally: Callable[[], Counts], unread: dict[str, str]
+) -> Cutting:
+    """A table as what is to be cut, and what of it was judged before."""
+    from mlconsole.drift.windows import Cutting
+
     monitors = ctx.catalog.monitors
     judged, progress = frozenset(monitors.judged_keys(monitor)), monitors.progress(monitor)
     now_s = ctx.clock().timestamp()
-    return Cutting(table, grid, monitor.window, progress, judged, now_s, monitor.time_column, unread)
+    return Cutting(table, tally, monitor.window, progress, judged, now_s, monitor.time_column, unread)
 
 
-def _files(monitor: Monitor) -> list[TableFile]:
-    from mlconsole.drift.files import table_files
-
-    try:
-        return [file for file in table_files(monitor.live) if file.size_bytes]
-    except UsageError:
-        return []
-
-
-def _table(monitor: Monitor, files: list[TableFile], unread: dict[str, str]) -> Table:
-    """The table of the files that can be read; why the others cannot is noted.
+def live_table(monitor: Monitor, unread: dict[str, str]) -> Table | None:
+    """The table of the live files that can be read; None where there is none yet.
 
     Raises:
-        ActionFailed: none can.
+        ActionFailed: there are some, and none can be read.
     """
+    return skipping(monitor.live, unread)
+
+
+def skipping(word: str, unread: dict[str, str]) -> Table | None:
+    """The table of those files that can be read; why the others cannot is noted. None where there are no files.
+
+    Raises:
+        ActionFailed: there are some, and none can be read.
+    """
+    from mlconsole.drift.files import table_files
     from mlconsole.drift.table import table_of
 
     def skip(file: TableFile, why: str) -> None:
         unread[file.path] = why
 
-    table = table_of(monitor.live, files, skip)
+    try:
+        files = [file for file in table_files(word) if file.size_bytes]
+    except UsageError:
+        files = []
+    if not files:
+        return None
+    table = table_of(word, files, skip)
     if not table.files:
         raise ActionFailed(next(iter(unread.values())))
     return table

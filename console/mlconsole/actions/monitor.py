@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from mlconsole.actions import monitor_performance
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.baseline import Needs, counted
 from mlconsole.actions.context import Context
-from mlconsole.domain.drift import LEVEL, Histogram
+from mlconsole.actions.monitor_performance import predictions_of
+from mlconsole.actions.monitor_performance import rule_of as performance_rule
+from mlconsole.domain.drift import LEVEL, Histogram, Profile
 from mlconsole.domain.monitors import MonitorPage, MonitorState, WindowKind, window_spec
+from mlconsole.domain.performance import TASKS, PerformanceProfile, Predictions
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done, Listing
 from mlconsole.domain.times import parse_duration
@@ -35,6 +40,16 @@ class AddParams:
     tests: str | None = param(None, help="tests by name, with commas; see drift tests", metavar="NAMES")
     columns: str | None = param(None, help="these columns alone, with commas", metavar="NAMES")
     slices: str | None = param(None, help="also within the most frequent values of these columns", metavar="NAMES")
+    label: str | None = param(
+        None, help="column of what was true: judge how good predictions are, and not drift", metavar="COLUMN"
+    )
+    prediction: str | None = param(None, help="column of what was predicted", metavar="COLUMN")
+    score: str | None = param(None, help="column of the positive class's score", metavar="COLUMN")
+    labels: str | None = param(None, help="labels that come later: a file or pattern, with --key", metavar="DATA")
+    key: str | None = param(None, help="column that joins predictions with labels that come later", metavar="COLUMN")
+    labels_within: str = param("7d", help="how long labels are waited for", metavar="TIME")
+    positive: str | None = param(None, help="the positive class, where it is not 1 or true", metavar="VALUE")
+    task: str | None = param(None, help="classes or numbers, where the labels do not tell", choices=TASKS)
     expect: str | None = param(None, help="expectations to check every window against first", metavar="FILE.toml")
     every: str = param("5m", help="how often the watcher looks at it", metavar="TIME")
     level: float = param(LEVEL, help="share of false discoveries that is put up with", metavar="SHARE")
@@ -66,7 +81,12 @@ def _how(params: AddParams) -> tuple[dict[str, Any], float]:
         raise UsageError(f'"{params.opens}" is no number of windows.', "Write --opens 2/3 --closes 2.")
     if params.time and window_spec(params.window).kind is not WindowKind.TIME:
         raise UsageError("A column of moments is for windows of time.", "Write --window 24h --time COLUMN.")
-    plan = plan_of(params.tests, params.columns, rule_of(params.level, params.floor))
+    predictions = predictions_of(params)
+    if predictions is not None:
+        rule = performance_rule(params.level, params.floor)
+        plan = plan_of(None, None, rule)
+    else:
+        plan = plan_of(params.tests, params.columns, rule_of(params.level, params.floor))
     of_rows = [name for name in plan.tests if tests.named(name).sample is not None]
     if of_rows:
         raise UsageError(f'"{of_rows[0]}" looks at rows, of which a monitor keeps none.', "Name it in drift compare.")
@@ -80,6 +100,7 @@ def _how(params: AddParams) -> tuple[dict[str, Any], float]:
         "floors": plan.rule.floors,
         "opens": (int(opens[1]), int(opens[2])),
         "closes": params.closes,
+        "predictions": None if predictions is None else asdict(predictions),
     }, every
 
 
@@ -112,14 +133,33 @@ def add(ctx: Context, params: AddParams) -> Done:
 
         expectations.read(params.expect)
     assert params.baseline is not None and params.live is not None
-    baseline, told_more = counted(ctx, params.baseline, Needs(how["columns"], tuple(how["slices"]), how["time"]))
+    wanted = _wanted(params, how)
+    told_more = ""
+    baseline: Profile | PerformanceProfile
+    if wanted is not None:
+        baseline = monitor_performance.counted(ctx, params.baseline, wanted)
+    else:
+        needs = Needs(how["columns"], tuple(how["slices"]), how["time"])
+        baseline, told_more = counted(ctx, params.baseline, needs)
     live = os.path.abspath(os.path.expanduser(params.live))
     new = NewMonitor(params.name, baseline, live, spec.text, how, every, ctx.clock(), ctx.settings.user)
     ctx.write(lambda db: put_monitor(db, new), durable=True)
-    columns = len(how["columns"]) or len(baseline.columns)
-    told = f'Monitor "{params.name}": {columns} columns of {baseline.rows:,} rows, windows of {spec.text}.{told_more}'
-    fields = {"name": params.name, "rows": baseline.rows, "columns": columns, "digest": baseline.digest}
+    fields = {"name": params.name, "rows": baseline.rows, "digest": baseline.digest}
+    if isinstance(baseline, Profile):
+        fields["columns"] = len(how["columns"]) or len(baseline.columns)
+        what = f"{fields['columns']} columns of {baseline.rows:,} rows"
+    else:
+        what = f"predictions of {baseline.task} in {baseline.labelled:,} labelled rows"
+    told = f'Monitor "{params.name}": {what}, windows of {spec.text}.{told_more}'
     return Done("monitor", told, fields=fields)
+
+
+def _wanted(params: AddParams, how: Mapping[str, Any]) -> monitor_performance.Wanted | None:
+    predictions = how["predictions"]
+    if predictions is None:
+        return None
+    asked = Predictions(**predictions)
+    return monitor_performance.Wanted(asked, tuple(how["slices"]), params.positive, params.task)
 
 
 def list_monitors(ctx: Context, params: NoParams) -> Listing[MonitorState]:
@@ -153,6 +193,8 @@ def page(ctx: Context, name: str) -> MonitorPage:
     state = monitors.state(monitor, SHOWN_WINDOWS)
     baselines = monitors.baselines(monitor)
     newest = monitors.newest(monitor)
+    if monitor.predictions is not None:
+        return MonitorPage(state, newest.report if newest else None, baselines=baselines)
     if newest is None:
         return MonitorPage(state, None, monitors.profile(monitor.baseline.number), baselines=baselines)
     baseline = monitors.profile(newest.baseline)

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from itertools import groupby
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from mlconsole.actions.base import Action, param
+from mlconsole.actions.base import Action
 from mlconsole.actions.context import Context
-from mlconsole.actions.live_data import cutting_of
+from mlconsole.actions.judges import Judge, judge_of
 from mlconsole.actions.monitor import MonitorParams
 from mlconsole.domain.alerts import ONCE, AlertRules, Part, Signal
 from mlconsole.domain.alerts import Verdict as Look
-from mlconsole.domain.drift import DriftReport, Profile, SchemaFinding, Verdict
-from mlconsole.domain.monitors import Monitor, MonitorCheck, Replay, ReplayRow, WindowSummary, openings
+from mlconsole.domain.drift import DriftReport, Verdict
+from mlconsole.domain.monitors import Monitor, MonitorCheck, WindowKind, WindowSummary
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.times import from_us
-from mlconsole.errors import MlconsoleError, UsageError
+from mlconsole.errors import MlconsoleError
 
 if TYPE_CHECKING:
     from mlconsole.drift.windows import Window
 
 NEARLY = 0.75
 """An effect of this share of its floor, if it is significant, is neither bad nor clean: an alert stays as it is."""
-FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)
-WEEK_S = 7 * 86_400.0
-SHORTEST_S = 3600.0
-"""Data of less time says nothing of a week."""
 MOST_PARTS = 50
 MOST_WORDS = 300
 
@@ -96,51 +91,33 @@ def _note(ctx: Context, monitor: Monitor, trouble: str = "") -> None:
 def _look(ctx: Context, monitor: Monitor) -> MonitorCheck:
     from mlconsole.drift.windows import windows
 
-    monitors = ctx.catalog.monitors
-    baseline = monitors.profile(monitor.baseline.number)
-    cutting = cutting_of(ctx, monitor, baseline)
+    judge = judge_of(ctx, monitor)
+    cutting = judge.cutting()
     if cutting is None:
-        return MonitorCheck(_nothing(monitor, baseline, f'there is no live data yet at "{monitor.live}"'))
+        return MonitorCheck(_nothing(monitor, judge, f'there is no live data yet at "{monitor.live}"'))
     judged: list[tuple[WindowSummary, DriftReport]] = []
-    waiting: Window | None = None
+    rest, waits = 0, ""
     for window in windows(cutting):
         if ctx.cancelled.is_set():
             break
-        if not window.is_whole:
-            waiting = window
+        full = f"{window.profile.rows:,} rows wait for a window to be full"
+        if why := judge.waits(window) if window.is_whole else full:
+            rest, waits = window.profile.rows, why
+            if monitor.window.kind is WindowKind.ROWS:
+                break  # The windows behind it begin where it ends.
             continue
-        report = _report(monitor, baseline, window)
-        summary = _summary(window, report, ctx.clock())
-        if _keep(ctx, monitor, baseline, window, summary, report):
-            judged.append((summary, report))
-    rest = waiting.profile.rows if waiting is not None else 0
-    shown = _shown(ctx, monitor, baseline, judged, waiting)
-    unread = tuple(cutting.unread.values())
+        found = report_of(judge, window, ctx.clock())
+        if keep(ctx, monitor, judge, window, found):
+            judged.append(found)
+    shown = _shown(ctx, monitor, judge, judged, (rest, waits))
     shown = replace(shown, notes=tuple(dict.fromkeys((*shown.notes, *cutting.notes))))
-    return MonitorCheck(shown, tuple(one for one, _ in judged), rest, unread)
+    return MonitorCheck(shown, tuple(one for one, _ in judged), rest, tuple(cutting.unread.values()))
 
 
-def _report(monitor: Monitor, baseline: Profile, window: Window) -> DriftReport:
-    from mlconsole.drift.compare import Plan as Tests
-    from mlconsole.drift.compare import compare
-
-    plan = Tests(monitor.tests, monitor.columns, monitor.rule)
-    failed = _failed_checks(monitor, window)
-    report = compare(baseline, window.profile, plan, [one.column for one in failed], failed)
-    return replace(
-        report, reference=monitor.baseline.source, current=monitor.live, monitor=monitor.name, window=window.label
-    )
-
-
-def _failed_checks(monitor: Monitor, window: Window) -> list[SchemaFinding]:
-    """What of the monitor's expectations does not hold: one cause, so these columns are not called drift as well."""
-    if not monitor.expect:
-        return []
-    from mlconsole.drift import expectations
-    from mlconsole.drift.checks import check_profile
-
-    found = check_profile(window.profile, expectations.read(monitor.expect))
-    return [SchemaFinding(one.column, "failure", f"{one.check}: {one.message}") for one in found]
+def report_of(judge: Judge, window: Window, now: datetime) -> tuple[WindowSummary, DriftReport]:
+    """What a window is like, in short and in full."""
+    report = judge.report(window)
+    return _summary(window, report, now), report
 
 
 def _summary(window: Window, report: DriftReport, now: datetime) -> WindowSummary:
@@ -156,22 +133,23 @@ def _summary(window: Window, report: DriftReport, now: datetime) -> WindowSummar
     return replace(summary, worst_effect=worst.effect, worst_weight=worst.weight)
 
 
-def _keep(
-    ctx: Context, monitor: Monitor, baseline: Profile, window: Window, summary: WindowSummary, report: DriftReport
+def keep(
+    ctx: Context, monitor: Monitor, judge: Judge, window: Window, found: tuple[WindowSummary, DriftReport]
 ) -> bool:
     """Keep a window and tell of it, in one transaction; False when somebody else has judged it meanwhile."""
     from mlconsole.catalog.alerts import tell
     from mlconsole.catalog.monitors import JudgedWindow, keep_window
 
-    signal = signal_of(monitor, summary, report)
+    summary, report = found
+    signal, counts = signal_of(monitor, summary, report), judge.counts(window)
 
-    def keep(db: Connection) -> bool:
-        is_new = keep_window(db, monitor, baseline, JudgedWindow(summary, report, window.profile), window.progress)
+    def change(db: Connection) -> bool:
+        is_new = keep_window(db, monitor, JudgedWindow(summary, report, counts), window.progress)
         if is_new:
             tell(db, signal, summary.judged_at)
         return is_new
 
-    return ctx.write(keep)
+    return ctx.write(change)
 
 
 def signal_of(monitor: Monitor, summary: WindowSummary, report: DriftReport) -> Signal:
@@ -194,8 +172,9 @@ def signal_of(monitor: Monitor, summary: WindowSummary, report: DriftReport) -> 
     looks = {Verdict.DRIFT: Look.BAD, Verdict.SCHEMA: Look.BAD, Verdict.INSUFFICIENT: Look.INSUFFICIENT}
     verdict = looks.get(report.verdict, Look.BETWEEN if _is_near(report) else Look.CLEAN)
     k, n = monitor.opens
-    what = f"{len(parts)} of {len({one.column for one in report.columns})} columns" if parts else "no column"
-    title = f"{what} moved in {summary.label}" + (f", most of all {summary.worst}" if parts and summary.worst else "")
+    unit, did = ("columns", "moved") if monitor.predictions is None else ("metrics", "got worse")
+    what = f"{len(parts)} of {len({one.column for one in report.columns})} {unit}" if parts else f"no {unit[:-1]}"
+    title = f"{what} {did} in {summary.label}" + (f", most of all {summary.worst}" if parts and summary.worst else "")
     cause = f"monitor:{monitor.name}"
     return Signal(
         cause,
@@ -219,20 +198,20 @@ def _is_near(report: DriftReport) -> bool:
 def _shown(
     ctx: Context,
     monitor: Monitor,
-    baseline: Profile,
+    judge: Judge,
     judged: Sequence[tuple[WindowSummary, DriftReport]],
-    waiting: Window | None,
+    waiting: tuple[int, str],
 ) -> DriftReport:
     """The report of the newest window; before the first one, that of what waits, which is insufficient."""
-    rest = [f"{waiting.profile.rows:,} rows wait for a window to be full"] if waiting and waiting.profile.rows else []
+    rows, waits = waiting
+    rest = [waits] if rows else []
     if judged:
         return replace(judged[-1][1], notes=(*judged[-1][1].notes, *rest))
     newest = ctx.catalog.monitors.newest(monitor)
     if newest is not None:
         return replace(newest.report, notes=(*newest.report.notes, *_since(monitor, newest.baseline), *rest))
-    note = f"the first window ({monitor.window.text}) is not full yet"
-    rows = waiting.profile.rows if waiting is not None else 0
-    return _nothing(monitor, baseline, note, rows)
+    full = f"the first window ({monitor.window.text}) is not full yet"
+    return _nothing(monitor, judge, waits if "label" in waits else full, rows)
 
 
 def _since(monitor: Monitor, baseline: int) -> tuple[str, ...]:
@@ -242,87 +221,16 @@ def _since(monitor: Monitor, baseline: int) -> tuple[str, ...]:
     return (f"no window yet since the baseline is {monitor.baseline.source}; this one was judged against the last one",)
 
 
-def _nothing(monitor: Monitor, baseline: Profile, note: str, rows: int = 0) -> DriftReport:
+def _nothing(monitor: Monitor, judge: Judge, note: str, rows: int = 0) -> DriftReport:
     """The report where no window can be judged."""
     from mlconsole.domain.drift import ColumnResult
 
-    names = [c for c in baseline.columns if not monitor.columns or c.name in monitor.columns]
     columns = tuple(
-        ColumnResult(c.name, "", None, None, Verdict.INSUFFICIENT, c.values, 0, note="no window yet") for c in names
+        ColumnResult(name, "", None, None, Verdict.INSUFFICIENT, count, 0, note="no window yet")
+        for name, count in judge.expected()
     )
-    head = (monitor.baseline.source, monitor.live, Verdict.INSUFFICIENT, baseline.rows, rows)
+    head = (monitor.baseline.source, monitor.live, Verdict.INSUFFICIENT, monitor.baseline.rows, rows)
     return DriftReport(*head, columns, notes=(note,), level=monitor.rule.level, monitor=monitor.name)
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayParams:
-    """Which monitor, by which thresholds."""
-
-    name: str = param(help="name of the monitor", positional=True, cursor="monitor", metavar="MONITOR")
-    level: float | None = param(None, help="another share of false discoveries", metavar="SHARE")
-    floor: tuple[str, ...] = param((), help="another least effect, as TEST=VALUE; may be given again", metavar="T=V")
-    tests: str | None = param(None, help="other tests, with commas", metavar="NAMES")
-    opens: str | None = param(None, help="so many bad ones of so many windows open an alert", metavar="K/N")
-
-
-def replay(ctx: Context, params: ReplayParams) -> Replay:
-    """Judge the stored windows anew, each against its own baseline: nothing is read again and nothing is changed.
-
-    Raises:
-        NotFound: there is no such monitor.
-        UsageError: a threshold is none.
-    """
-    from mlconsole.actions.drift import plan_of, rule_of
-    from mlconsole.catalog.profiles import window_numbers
-    from mlconsole.drift.replay import judge, stacked
-
-    monitors = ctx.catalog.monitors
-    monitor = monitors.get(params.name)
-    level = monitor.rule.level if params.level is None else params.level
-    rule = rule_of(level, params.floor)
-    rule = replace(rule, floors=(*monitor.rule.floors, *rule.floors))
-    plan = plan_of(params.tests or ",".join(monitor.tests), ",".join(monitor.columns), rule)
-    opens = monitor.opens if params.opens is None else _opens(params.opens)
-    windows: list[WindowSummary] = []
-    bads: dict[float, list[bool]] = {factor: [] for factor in FACTORS}
-    for baseline, group in groupby(monitors.counts(monitor), lambda one: one[0].baseline):
-        stored = list(group)
-        found = judge(monitors.profile(baseline), stacked([window_numbers(counts) for _, counts in stored]), plan)
-        told = zip(stored, found.verdicts(level), found.columns_drifted(level), strict=True)
-        windows += [_again(one, verdict, n, found.worst(at)) for at, ((one, _), verdict, n) in enumerate(told)]
-        for factor, bad in bads.items():
-            bad += [verdict is Verdict.DRIFT for verdict in found.verdicts(level, factor)]
-    if not windows:
-        return Replay(monitor.name, (), (), 0.0)
-    span = (windows[-1].ended_at - windows[0].began_at).total_seconds()
-    rows = []
-    for factor, bad in bads.items():
-        alerts = openings(bad, opens, monitor.closes)
-        rate = alerts / (span / WEEK_S) if span >= SHORTEST_S else None
-        rows.append(ReplayRow(factor, level, len(bad), sum(bad), alerts, rate))
-    return Replay(monitor.name, tuple(windows), tuple(rows), span)
-
-
-def _opens(text: str) -> tuple[int, int]:
-    k, _, n = text.partition("/")
-    if not (k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n) <= 99):
-        raise UsageError(f'"{text}" is no number of windows.', "Write --opens 2/3.")
-    return int(k), int(n)
-
-
-def _again(
-    summary: WindowSummary, verdict: Verdict, drifted: int, worst: tuple[str, str, float, float]
-) -> WindowSummary:
-    column, test, effect, weight = worst
-    return replace(
-        summary,
-        verdict=verdict,
-        drifted=drifted,
-        worst=column,
-        worst_test=test,
-        worst_effect=effect if column else None,
-        worst_weight=weight,
-    )
 
 
 CHECK = Action(
@@ -334,11 +242,4 @@ CHECK = Action(
     plan_check,
     target=lambda p: p.name,
     key="C",
-)
-REPLAY = Action(
-    "monitor replay",
-    "Judge stored windows anew, by other thresholds",
-    ReplayParams,
-    Effect.READ,
-    replay,
 )

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
-from mlconsole.domain.drift import LEVEL, ColumnResult, Kind, Rule, judged, overall
-from mlconsole.domain.performance import PerformanceReport, Task
+from mlconsole.domain.drift import LEVEL, Kind, Rule, judged, overall
+from mlconsole.domain.performance import TASKS, PerformanceReport, Task
 from mlconsole.domain.plans import Effect
 from mlconsole.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlconsole.drift.labelled import Columns, Counted
-    from mlconsole.drift.performance import Classes, Errors
+    from mlconsole.drift.labelled import Columns, Counted, Question
     from mlconsole.drift.table import Table
-
-Group = tuple[str, str]
-TASKS = tuple(task.value for task in Task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +45,6 @@ class PerformanceParams:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What is counted, and how."""
-
-    columns: Columns
-    task: Task
-    positive: float | str | None
-    groups: tuple[Group, ...]
-    edges: array[float]
-
-    @property
-    def word(self) -> str:
-        """The positive class as text."""
-        return f"{self.positive:g}" if isinstance(self.positive, float) else self.positive or ""
-
-    def counted(self) -> Counted:
-        """Nothing counted yet."""
-        from mlconsole.drift.labelled import Counted
-
-        return Counted(self._empty(), {group: self._empty() for group in self.groups})
-
-    def _empty(self) -> Classes | Errors:
-        from mlconsole.drift.performance import Classes, Errors
-
-        return Classes(self.edges) if self.task is Task.CLASSES else Errors()
-
-
 def performance(ctx: Context, params: PerformanceParams) -> PerformanceReport:
     """How good predictions were, and whether they got worse.
 
@@ -83,28 +53,27 @@ def performance(ctx: Context, params: PerformanceParams) -> PerformanceReport:
         ActionFailed: one of them cannot be read.
     """
     from mlconsole.actions.tables import table_named
-    from mlconsole.drift.labelled import count, labels_of
+    from mlconsole.drift.labelled import count, labels_of, metrics_of
 
-    _whole(params)
-    rule = _rule(params)
+    whole(params)
+    rule = rule_of(params.level, params.floor)
     before, now = (table_named(ctx, word)[0] for word in (params.reference, params.current))
     late = table_named(ctx, params.labels)[0] if params.labels else None
-    asked = _question(params, before, now, late)
+    asked = question(params, (before, now), late)
     labels = None if late is None else labels_of(late, asked.columns)
-    found: list[Counted] = []
-    for table in (before, now):
-        is_late = labels is not None and asked.columns.key in table.kinds and asked.columns.label not in table.kinds
-        counted = asked.counted()
-        count(table, asked.columns, labels if is_late else None, counted, asked.positive)
-        found.append(counted)
-    ours, theirs = found
-    metrics = tuple(judged(_metrics(asked, ours, theirs, rule), rule))
+    ours, theirs = (count(table, asked, labels if is_late(table, asked) else None) for table in (before, now))
+    metrics = tuple(judged(metrics_of(ours.profile(""), theirs.profile(""), rule), rule))
     head = (params.reference, params.current, overall(metrics, ()), asked.task, asked.word)
     sizes = (ours.rows, theirs.rows, ours.labelled, theirs.labelled)
     return PerformanceReport(*head, *sizes, metrics, _notes(asked, ours, theirs))
 
 
-def _notes(asked: _Question, before: Counted, now: Counted) -> tuple[str, ...]:
+def is_late(table: Table, asked: Question) -> bool:
+    """True for a table whose labels stand elsewhere."""
+    return bool(asked.columns.key) and asked.columns.key in table.kinds and asked.columns.label not in table.kinds
+
+
+def _notes(asked: Question, before: Counted, now: Counted) -> tuple[str, ...]:
     notes = [
         f"{one.rows - one.labelled:,} of {one.rows:,} rows {where} have no label yet"
         for one, where in ((before, "before"), (now, "now"))
@@ -115,7 +84,7 @@ def _notes(asked: _Question, before: Counted, now: Counted) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _whole(params: PerformanceParams) -> None:
+def whole(params: PerformanceParams) -> None:
     """Raise when a part of the question is missing.
 
     Raises:
@@ -127,7 +96,7 @@ def _whole(params: PerformanceParams) -> None:
         raise UsageError("Labels that came later are joined by a key.", "Say both: --labels DATA --key COLUMN.")
 
 
-def _rule(params: PerformanceParams) -> Rule:
+def rule_of(level: float, floors: tuple[str, ...]) -> Rule:
     """How verdicts are made.
 
     Raises:
@@ -135,10 +104,10 @@ def _rule(params: PerformanceParams) -> Rule:
     """
     from mlconsole.drift.performance import FLOORS
 
-    if not 0 < params.level < 1:
-        raise UsageError(f'"{params.level:g}" is no share.', "Write --level 0.01.")
+    if not 0 < level < 1:
+        raise UsageError(f'"{level:g}" is no share.', "Write --level 0.01.")
     found = []
-    for text in params.floor:
+    for text in floors:
         name, _, value = text.partition("=")
         try:
             least = float(value)
@@ -149,35 +118,45 @@ def _rule(params: PerformanceParams) -> Rule:
                 f'"{text}" is no least worsening.', f"Write --floor accuracy=0.05. Known: {', '.join(FLOORS)}"
             )
         found.append((name, least))
-    return Rule(params.level, tuple(found))
+    return Rule(level, tuple(found))
 
 
-def _question(params: PerformanceParams, before: Table, now: Table, late: Table | None) -> _Question:
+def question(
+    params: PerformanceParams, compared: Sequence[Table], late: Table | None, *, is_stored: bool = False
+) -> Question:
     """What is counted.
+
+    Args:
+        params: which columns, and what of them.
+        compared: the tables of predictions, the reference first.
+        late: labels that came later.
+        is_stored: the counts are going to be kept: scores are cut less finely.
 
     Raises:
         UsageError: a column is missing, or the labels do not fit the task.
     """
     from mlconsole.actions.drift import words
-    from mlconsole.drift.labelled import Columns, classes_seen, is_numeric
+    from mlconsole.drift.labelled import Columns, Question, classes_seen, is_numeric
 
     label, prediction = params.label or "", params.prediction or ""
-    tables = [before, now, *([late] if late is not None else [])]
+    before, tables = compared[0], [*compared, *([late] if late is not None else [])]
     kinds = [table.kinds[name] for table in tables for name in (label, prediction) if name in table.kinds]
     slices = words(params.slices)
     columns = Columns(label, prediction, params.score or "", params.key or "", slices, is_numeric(kinds))
-    for table in (before, now):
+    for table in compared:
         table.only(columns.own(late is not None and label not in table.kinds))
     seen = classes_seen(before if label in before.kinds or late is None else late, columns)
     task = Task(params.task) if params.task else _task(columns, seen)
     if task is Task.NUMBERS and not (prediction and columns.is_numeric):
         raise UsageError(f'Numbers are compared with numbers: "{label}" and "{prediction}" are not all such.')
-    edges, groups = _grid(columns, before, now)
+    edges, groups = _grid(columns, compared, is_stored=is_stored)
     positive = _positive(params.positive, columns, seen) if task is Task.CLASSES else None
-    return _Question(columns, task, positive, groups, edges)
+    return Question(columns, task, positive, groups, edges)
 
 
-def _grid(columns: Columns, before: Table, now: Table) -> tuple[array[float], tuple[Group, ...]]:
+def _grid(
+    columns: Columns, compared: Sequence[Table], *, is_stored: bool
+) -> tuple[array[float], tuple[tuple[str, str], ...]]:
     """Where scores are cut, and the most frequent values of the slices' columns before."""
     from mlconsole.drift.grid import grid_of, survey
 
@@ -185,8 +164,8 @@ def _grid(columns: Columns, before: Table, now: Table) -> tuple[array[float], tu
     if not names:
         return array("d"), ()
     kinds = dict.fromkeys(columns.slices, Kind.TEXT)
-    surveys = [survey(table.only(names).with_kinds(kinds)) for table in (before, now)]
-    grid = grid_of(surveys, is_stored=False, slices=columns.slices, named=[columns.score])
+    surveys = [survey(table.only(names).with_kinds(kinds)) for table in compared]
+    grid = grid_of(surveys, is_stored=is_stored, slices=columns.slices, named=[columns.score])
     return grid.cuts[columns.score].edges if columns.score else array("d"), grid.slices
 
 
@@ -215,21 +194,6 @@ def _positive(word: str | None, columns: Columns, seen: set[float | str]) -> flo
         return known[word.lower()] if word.lower() in known else float(word)
     except ValueError:
         raise UsageError(f'Labels are numbers, and "{word}" is none.') from None
-
-
-def _metrics(asked: _Question, before: Counted, now: Counted, rule: Rule) -> list[ColumnResult]:
-    """The metrics of all rows and of each slice, not corrected yet."""
-    from mlconsole.drift.performance import Classes, Errors, of_classes, of_numbers
-
-    pairs = [("", before.whole, now.whole)]
-    pairs += [(f"{name}={value}", before.slices[name, value], now.slices[name, value]) for name, value in asked.groups]
-    out: list[ColumnResult] = []
-    for piece, ours, theirs in pairs:
-        if isinstance(ours, Classes) and isinstance(theirs, Classes):
-            out += of_classes(ours, theirs, rule, piece)
-        elif isinstance(ours, Errors) and isinstance(theirs, Errors):
-            out += of_numbers(ours, theirs, rule, piece)
-    return out
 
 
 PERFORMANCE = Action(

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from mlconsole.catalog.profiles import packed, packed_report, unpacked, unpacked_report, window_counts
+from mlconsole.catalog import performance_counts
+from mlconsole.catalog.profiles import packed, packed_report, unpacked, unpacked_report
 from mlconsole.catalog.rows import EPOCH, json_mapping, moment
 from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.drift import DriftReport, Profile, Rule, Verdict
 from mlconsole.domain.monitors import Baseline, Monitor, MonitorState, WindowSummary, window_spec
+from mlconsole.domain.performance import PerformanceProfile, Predictions
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound
 
@@ -64,7 +66,7 @@ class NewMonitor(NamedTuple):
     """What is about to be kept."""
 
     name: str
-    profile: Profile
+    profile: Profile | PerformanceProfile
     live: str
     window: str
     how: Mapping[str, Any]
@@ -76,7 +78,7 @@ class NewMonitor(NamedTuple):
 class NewBaseline(NamedTuple):
     """What windows are to be compared with from now on."""
 
-    profile: Profile
+    profile: Profile | PerformanceProfile
     at: datetime
     by: str
     why: str = ""
@@ -98,7 +100,7 @@ class JudgedWindow(NamedTuple):
 
     summary: WindowSummary
     report: DriftReport
-    profile: Profile
+    counts: bytes
 
 
 def put_monitor(db: sqlite3.Connection, new: NewMonitor) -> None:
@@ -127,12 +129,13 @@ def put_monitor(db: sqlite3.Connection, new: NewMonitor) -> None:
 
 def put_baseline(db: sqlite3.Connection, monitor: int, new: NewBaseline) -> None:
     """Keep what a monitor's windows are compared with from now on; those that were judged keep their own."""
+    own = new.profile
     row = {
         "monitor": monitor,
         "source": storable(new.profile.source),
         "rows": new.profile.rows,
         "digest": new.profile.digest,
-        "profile": packed(new.profile),
+        "profile": packed(own) if isinstance(own, Profile) else performance_counts.packed(own),
         "now": to_us(new.at),
         "by": storable(new.by),
         "why": storable(new.why),
@@ -150,9 +153,7 @@ def note_look(db: sqlite3.Connection, monitor: Monitor, at: datetime, trouble: s
     db.execute(LOOKED, {"n": monitor.number, "now": to_us(at), "trouble": storable(trouble)})
 
 
-def keep_window(
-    db: sqlite3.Connection, monitor: Monitor, baseline: Profile, window: JudgedWindow, progress: Mapping[str, Any]
-) -> bool:
+def keep_window(db: sqlite3.Connection, monitor: Monitor, window: JudgedWindow, progress: Mapping[str, Any]) -> bool:
     """Keep a judged window and how far the live data was read; False when another process judged it before."""
     summary = window.summary
     row = {
@@ -171,7 +172,7 @@ def keep_window(
         "weight": summary.worst_weight,
         "baseline": monitor.baseline.number,
         "report": packed_report(window.report),
-        "counts": window_counts(baseline, window.profile),
+        "counts": window.counts,
     }
     is_new = db.execute(INSERT_WINDOW, row).rowcount > 0
     if is_new:
@@ -203,6 +204,10 @@ class Monitors:
     def profile(self, baseline: int) -> Profile:
         """The counts of a baseline."""
         return unpacked(self._store.read(SELECT_PROFILE, {"n": baseline})[0][0])
+
+    def performance(self, baseline: int) -> PerformanceProfile:
+        """The counts of a baseline of a monitor of performance."""
+        return performance_counts.unpacked(self._store.read(SELECT_PROFILE, {"n": baseline})[0][0])
 
     def baselines(self, monitor: Monitor) -> tuple[Baseline, ...]:
         """All baselines that it has had, the newest first."""
@@ -267,6 +272,7 @@ def _monitor(row: Row) -> Monitor:
         str(by),
         moment(checked),
         str(trouble),
+        None if own.get("predictions") is None else Predictions(**own["predictions"]),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mlconsole.domain.drift import DriftReport, Profile, Rule, Verdict
+from mlconsole.domain.performance import Predictions
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import UsageError
 
@@ -90,6 +91,7 @@ class Monitor:
         created_by: by whom.
         checked_at: when it was last looked at.
         trouble: why the last look failed; empty where it did not.
+        predictions: what of the rows is judged, where that is how good predictions are; None where it is drift.
     """
 
     number: int
@@ -110,6 +112,7 @@ class Monitor:
     created_by: str
     checked_at: datetime | None = None
     trouble: str = ""
+    predictions: Predictions | None = None
 
     def is_due(self, now: datetime) -> bool:
         """True when it is time to look again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,62 @@ class Task(StrEnum):
 
     CLASSES = "classes"
     NUMBERS = "numbers"
+
+
+METRICS = frozenset({"accuracy", "precision", "recall", "f1", "auc_roc", "mae", "rmse", "bias"})
+TASKS = tuple(task.value for task in Task)
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a monitor of performance judges: which columns, and where the labels come from.
+
+    Attributes:
+        label: the column of what was true.
+        prediction: the column of what was predicted; empty where there are scores alone.
+        score: the column of the positive class's score; empty for none.
+        labels: the pattern of the labels that come later; empty where they stand beside the predictions.
+        key: the column that joins the two.
+        within_s: so long after a window has ended its labels are waited for.
+    """
+
+    label: str
+    prediction: str
+    score: str = ""
+    labels: str = ""
+    key: str = ""
+    within_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceProfile:
+    """Predictions counted against labels: all that is kept of them.
+
+    Attributes:
+        source: what was read, in words.
+        rows: how many rows that had.
+        labelled: how many of them with a label and a prediction.
+        task: what is predicted.
+        positive: the class that precision and recall are of; empty for none.
+        is_numeric: classes are compared as numbers.
+        edges: where scores are cut.
+        groups: all rows, and each slice: its column and value, and its counts.
+        digest: tells it from other data.
+        files: of how many files.
+        notes: what was odd.
+    """
+
+    source: str
+    rows: int
+    labelled: int
+    task: Task
+    positive: str
+    is_numeric: bool
+    edges: array[float]
+    groups: tuple[tuple[str, str, array[float]], ...]
+    digest: str = ""
+    files: int = 1
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mlconsole.domain.drift import Kind
-from mlconsole.drift.performance import Classes, Errors
+from mlconsole.domain.drift import ColumnResult, Kind, Rule
+from mlconsole.domain.performance import PerformanceProfile, Task
+from mlconsole.drift.performance import Classes, Errors, of_classes, of_numbers
 from mlconsole.drift.table import Table
 
 if TYPE_CHECKING:
@@ -46,24 +48,85 @@ class Columns:
         return out | {self.score: Kind.FLOAT}
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is counted, and how: which columns, what is predicted, which class is the positive one, which slices, and
+    where scores are cut."""
+
+    columns: Columns
+    task: Task
+    positive: float | str | None
+    groups: tuple[tuple[str, str], ...]
+    edges: array[float]
+
+    @property
+    def word(self) -> str:
+        """The positive class as text."""
+        return f"{self.positive:g}" if isinstance(self.positive, float) else self.positive or ""
+
+    def nothing(self) -> Classes | Errors:
+        """Nothing counted yet, of one group."""
+        return Classes(self.edges) if self.task is Task.CLASSES else Errors()
+
+
 @dataclass(slots=True)
 class Counted:
-    """What was counted of a table: all of it, and each slice."""
+    """What is counted of a table: all of it, and each slice. ``labels`` are those that came later, by key."""
 
-    whole: Classes | Errors
-    slices: dict[tuple[str, str], Classes | Errors]
+    question: Question
+    labels: pl.DataFrame | None = None
     rows: int = 0
     labelled: int = 0
+    whole: Classes | Errors = field(init=False)
+    slices: dict[tuple[str, str], Classes | Errors] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.whole = self.question.nothing()
+        self.slices = {group: self.question.nothing() for group in self.question.groups}
+
+    def add(self, piece: pl.DataFrame) -> None:
+        """Count the rows of a piece that have a label."""
+        columns, labels = self.question.columns, self.labels
+        self.rows += piece.height
+        joined = piece if labels is None else piece.join(labels, on=columns.key, how="left", maintain_order="left")
+        for group, rows in _groups(joined, columns, self):
+            _add(group, rows, columns, self.question.positive, self if group is self.whole else None)
+
+    def profile(
+        self, source: str, *, digest: str = "", files: int = 1, notes: tuple[str, ...] = ()
+    ) -> PerformanceProfile:
+        """What was counted, to be kept."""
+        asked = self.question
+        groups = [("", "", self.whole.numbers()), *((*name, one.numbers()) for name, one in self.slices.items())]
+        head = (source, self.rows, self.labelled, asked.task, asked.word, asked.columns.is_numeric, asked.edges)
+        return PerformanceProfile(*head, tuple(groups), digest, files, notes)
 
 
-def labels_of(table: Table, columns: Columns) -> pl.DataFrame:
-    """Late labels by key, in memory; the last one of a key counts.
+def metrics_of(before: PerformanceProfile, now: PerformanceProfile, rule: Rule) -> list[ColumnResult]:
+    """The metrics of all rows and of each slice, not corrected yet."""
+    out: list[ColumnResult] = []
+    for (column, value, ours), (_, _, theirs) in zip(before.groups, now.groups, strict=True):
+        piece = f"{column}={value}" if column else ""
+        if before.task is Task.CLASSES:
+            right, current = (Classes(before.edges).restore(numbers) for numbers in (ours, theirs))
+            out += of_classes(right, current, rule, piece)
+        else:
+            errors, newer = (Errors().restore(numbers) for numbers in (ours, theirs))
+            out += of_numbers(errors, newer, rule, piece)
+    return out
+
+
+def labels_of(table: Table | None, columns: Columns) -> pl.DataFrame:
+    """Late labels by key, in memory; the last one of a key counts. None of them where there is no table yet.
 
     Raises:
         UsageError: a column is not there.
     """
     import polars as pl
 
+    if table is None:
+        label = pl.Float64 if columns.is_numeric else pl.String
+        return pl.DataFrame(schema={columns.key: pl.String, columns.label: label})
     found = table.only([columns.key, columns.label])
     pieces = list(found.with_kinds(columns.kinds(found)).pieces())
     names = [columns.key, columns.label]
@@ -71,16 +134,22 @@ def labels_of(table: Table, columns: Columns) -> pl.DataFrame:
     return whole.drop_nulls().unique(columns.key, keep="last")
 
 
-def count(
-    table: Table, columns: Columns, labels: pl.DataFrame | None, counted: Counted, positive: float | str | None
-) -> None:
+def as_asked(table: Table, columns: Columns, *, has_late: bool, time: str = "") -> Table:
+    """A table with the columns that are counted, and a column of moments, read as what they are.
+
+    Raises:
+        UsageError: it lacks one.
+    """
+    own = table.only([*columns.own(has_late), *([time] if time else [])])
+    return own.with_kinds(columns.kinds(own) | ({time: Kind.TIME} if time else {}))
+
+
+def count(table: Table, asked: Question, labels: pl.DataFrame | None) -> Counted:
     """Count a table's rows that have a label."""
-    own = table.only(columns.own(labels is not None))
-    for piece in own.with_kinds(columns.kinds(own)).pieces():
-        counted.rows += piece.height
-        joined = piece if labels is None else piece.join(labels, on=columns.key, how="left", maintain_order="left")
-        for group, rows in _groups(joined, columns, counted):
-            _add(group, rows, columns, positive, counted if group is counted.whole else None)
+    counted = Counted(asked, labels)
+    for piece in as_asked(table, asked.columns, has_late=labels is not None).pieces():
+        counted.add(piece)
+    return counted
 
 
 def _groups(frame: pl.DataFrame, columns: Columns, counted: Counted) -> Iterator[tuple[Classes | Errors, pl.DataFrame]]:

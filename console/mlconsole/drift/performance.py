@@ -27,6 +27,9 @@ FLOORS |= {"mae": 0.1, "rmse": 0.1, "bias": 0.1}
 mean error) in standard deviations of the errors before."""
 
 
+SUMS = ("bias", "mae", "rmse")
+
+
 @dataclass(slots=True)
 class Classes:
     """Predictions of classes counted against labels.
@@ -53,6 +56,22 @@ class Classes:
 
     def __post_init__(self) -> None:
         self.positives, self.negatives = NumberTally(self.edges), NumberTally(self.edges)
+
+    def numbers(self) -> array[float]:
+        """All that was counted, to be kept."""
+        out = array("d", [self.n, self.right, self.tp, self.fp, self.fn])
+        for tally in (self.positives, self.negatives):
+            out.extend(tally.counts.tolist())
+        return out
+
+    def restore(self, numbers: array[float]) -> Classes:
+        """This, with what :meth:`numbers` gave."""
+        import numpy as np
+
+        self.n, self.right, self.tp, self.fp, self.fn = (int(one) for one in numbers[:5])
+        cells = np.array(numbers[5:]).astype(np.int64)
+        self.positives.counts, self.negatives.counts = np.split(cells, 2)
+        return self
 
     def add(self, label: np.ndarray, prediction: np.ndarray | None, score: np.ndarray | None, positive: object) -> None:
         """Count rows that have a label; ``positive`` is the positive class, None for none."""
@@ -106,6 +125,24 @@ class Errors:
     n: int = 0
     sums: dict[str, tuple[np.longdouble, np.longdouble]] = field(default_factory=dict)
 
+    def numbers(self) -> array[float]:
+        """All that was counted, to be kept; a sum of 80 bits as two numbers of 64."""
+        out = array("d", [self.n])
+        for name in SUMS:
+            for total in self.sums.get(name, (0, 0)):
+                out.extend([float(total), float(total - type(total)(float(total)))])
+        return out
+
+    def restore(self, numbers: array[float]) -> Errors:
+        """This, with what :meth:`numbers` gave."""
+        import numpy as np
+
+        self.n = int(numbers[0])
+        for place, name in enumerate(SUMS):
+            a, b, c, d = (np.longdouble(one) for one in numbers[1 + 4 * place : 5 + 4 * place])
+            self.sums[name] = a + b, c + d
+        return self
+
     def add(self, label: np.ndarray, prediction: np.ndarray) -> None:
         """Count rows that have both."""
         import numpy as np
@@ -113,7 +150,7 @@ class Errors:
         error = prediction.astype(np.longdouble) - label
         error = error[np.isfinite(error)]
         self.n += len(error)
-        for name, values in (("bias", error), ("mae", np.abs(error)), ("rmse", error**2)):
+        for name, values in zip(SUMS, (error, np.abs(error), error**2), strict=True):
             total, squares = self.sums.get(name, (np.longdouble(0), np.longdouble(0)))
             self.sums[name] = total + values.sum(), squares + (values**2).sum()
 

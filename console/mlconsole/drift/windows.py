@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlconsole.domain.drift import Profile, moment_words
 from mlconsole.domain.monitors import WindowKind, WindowSpec
+from mlconsole.domain.performance import PerformanceProfile
 from mlconsole.drift.files import TableFile
-from mlconsole.drift.grid import Grid
-from mlconsole.drift.profile import Tally
 from mlconsole.drift.reading import batches
 from mlconsole.drift.table import Table
 from mlconsole.errors import ActionFailed, UsageError
@@ -25,6 +24,22 @@ if TYPE_CHECKING:
     import polars as pl
 
 DAY_S = 86_400
+
+
+class Counts(Protocol):
+    """What is counted of the rows of a window."""
+
+    rows: int
+
+    def add(self, piece: pl.DataFrame) -> None:
+        """Count some rows."""
+        ...
+
+    def profile(
+        self, source: str, *, digest: str = "", files: int = 1, notes: tuple[str, ...] = ()
+    ) -> Profile | PerformanceProfile:
+        """What was counted, to be judged and kept."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +60,20 @@ class Window:
     label: str
     began_s: float
     ended_s: float
-    profile: Profile
+    profile: Profile | PerformanceProfile
     progress: Mapping[str, Any] = field(default_factory=dict)
     is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """What there is to cut, and what of it is done; ``unread`` says of files why they are not read, or not whole."""
+    """What there is to cut, and what of it is done; ``unread`` says of files why they are not read, or not whole.
+
+    ``tally`` begins to count a window.
+    """
 
     table: Table
-    grid: Grid
+    tally: Callable[[], Counts]
     spec: WindowSpec
     progress: Mapping[str, Any]
     judged: frozenset[str]
@@ -87,7 +105,7 @@ def windows(cutting: Cutting) -> Iterator[Window]:
         yield from _by_time(cutting)
 
 
-def _counted(cutting: Cutting, tally: Tally, label: str, files: int = 1) -> Profile:
+def _counted(cutting: Cutting, tally: Counts, label: str, files: int = 1) -> Profile | PerformanceProfile:
     return tally.profile(label, files=files, notes=cutting.notes)
 
 
@@ -96,7 +114,7 @@ def _by_rows(cutting: Cutting) -> Iterator[Window]:
     size = int(cutting.spec.size)
     taken: dict[str, list[Any]] = {path: list(entry) for path, entry in cutting.progress.get("files", {}).items()}
     start = int(cutting.progress.get("rows", 0))
-    tally = Tally(cutting.grid)
+    tally = cutting.tally()
     began = 0.0
     parts: list[tuple[str, int, int]] = []
     for file in cutting.table.files:
@@ -117,7 +135,7 @@ def _by_rows(cutting: Cutting) -> Iterator[Window]:
                     label = f"rows {start + 1:,} to {start + size:,}"
                     yield Window(f"rows {start}", label, began, file.mtime, _counted(cutting, tally, label), progress)
                     start += size
-                    tally, parts = Tally(cutting.grid), []
+                    tally, parts = cutting.tally(), []
         taken[file.path] = [done, file.size_bytes, file.path not in cutting.unread]
     label = f"{tally.rows:,} rows that wait"
     yield Window("", label, began, cutting.now_s, _counted(cutting, tally, label), is_whole=False)
@@ -147,7 +165,7 @@ def _newest_files(cutting: Cutting) -> Iterator[Window]:
     is_whole = len(files) == count
     if is_whole and key in cutting.judged:
         return
-    tally = Tally(cutting.grid)
+    tally = cutting.tally()
     for file in files:
         for piece in cutting.pieces(file):
             tally.add(piece)
@@ -197,7 +215,7 @@ def _some(file: TableFile, cutting: Cutting, first: int, count: int) -> Iterator
 def _by_time(cutting: Cutting) -> Iterator[Window]:
     """Every so long, from midnight UTC on 1 January 1970; a window is judged once its time is over."""
     size = cutting.spec.size
-    tallies: dict[int, Tally] = {}
+    tallies: dict[int, Counts] = {}
     files: dict[int, int] = {}
     for file in cutting.table.files:
         if not cutting.time_column and _key(int(file.mtime // size), size) in cutting.judged:
@@ -205,7 +223,9 @@ def _by_time(cutting: Cutting) -> Iterator[Window]:
         for piece in cutting.pieces(file):
             for number, part in _parts(piece, file, cutting):
                 if _key(number, size) not in cutting.judged:
-                    tallies.setdefault(number, Tally(cutting.grid)).add(part)
+                    if number not in tallies:
+                        tallies[number] = cutting.tally()
+                    tallies[number].add(part)
                     files[number] = files.get(number, 0) + 1
     waiting: Window | None = None
     for number in sorted(tallies):

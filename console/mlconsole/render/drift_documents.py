@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from mlconsole.domain.drift import Bin, CheckFinding, CheckReport, ColumnResult, DriftReport, SchemaFinding
@@ -141,6 +142,7 @@ def monitor_document(state: MonitorState) -> Document:
         "tests": list(monitor.tests),
         "watched": list(monitor.columns),
         "slices": list(monitor.slices),
+        "predictions": None if monitor.predictions is None else asdict(monitor.predictions),
         "level": monitor.rule.level,
         "floors": dict(monitor.rule.floors),
         "every_s": monitor.every_s,

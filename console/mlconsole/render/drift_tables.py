@@ -9,7 +9,7 @@ from mlconsole.domain.alerts import AlertState
 from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, TestDefinition, Verdict
 from mlconsole.domain.monitors import Baseline, MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
 from mlconsole.domain.parity import Parity
-from mlconsole.domain.performance import PerformanceReport
+from mlconsole.domain.performance import METRICS, PerformanceReport, Predictions
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers, parity, performance
 from mlconsole.render.sanitise import clean
@@ -89,6 +89,8 @@ def moved(one: ColumnResult) -> str:
     worst = one.worst
     if worst is None or worst.reference == worst.current:
         return ""
+    if one.test in METRICS:
+        return f"{numbers.number(worst.reference)} -> {numbers.number(worst.current)}"
     return f"{clean(worst.label, 30)}: {worst.reference:.1%} -> {worst.current:.1%}"
 
 
@@ -198,13 +200,22 @@ def _page(page: MonitorPage, now: datetime) -> list[str]:
         ("tests", ", ".join(monitor.tests)),
         ("columns", ", ".join(monitor.columns)),
         ("slices", ", ".join(monitor.slices)),
+        ("predictions", _predictions(monitor.predictions)),
         ("checked", iso(monitor.checked_at) or "not yet"),
         ("course", course(page.state)),
     ]
-    out = [f"{title:10}{clean(text, 2000)}" for title, text in pairs if text]
+    out = [f"{title:12}{clean(text, 2000)}" for title, text in pairs if text]
     if page.state.windows:
         out += ["", *_windows(page.state.windows, page.baselines)]
     return out + (["", *_report(page.report)] if page.report is not None else [])
+
+
+def _predictions(asked: Predictions | None) -> str:
+    if asked is None:
+        return ""
+    names = " and ".join(name for name in (asked.prediction, asked.score) if name)
+    late = f"; labels in {asked.labels} by {asked.key}, waited for {numbers.duration(asked.within_s)}"
+    return f"{names} against {asked.label}{late if asked.labels else ''}"
 
 
 def _replay(found: Replay) -> list[str]:
