@@ -4,8 +4,8 @@
 
 Eight GPUs of the tests' own driver library, read through the real binding, at 160x48. "Little changes": loads, powers
 and temperatures waver by a few hundredths, as those of GPUs that train do. ``--where`` tells which parts of the screen
-the bytes went to. Keys are timed with this program and the console's own thread first in line for a processor, where
-that may be asked for; how long other work on the machine holds them up is no figure of ours.
+the bytes went to. Keys are timed without the time that the console's own thread and this program stand in line for a
+processor: how long other work on the machine holds them up is no figure of ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -94,22 +94,26 @@ def where(sent: bytes) -> list[tuple[str, int]]:
 
 def first_in_line(pid: int) -> None:
     """Let a process' main thread go before others, where that is allowed."""
-    try:
+    with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, pid, -20)
-    except PermissionError:
-        print("(no right to go first: the times below are those of a busy machine)")
 
 
-def slowest_answer_s(term: PtyTerm, seconds: float) -> list[float]:
-    """How long each key takes to its first byte, for some time."""
+def in_line_s(*pids: int) -> float:
+    """How long the main threads of processes have stood in line for a processor (proc(5), schedstat)."""
+    return sum(int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9 for pid in pids)
+
+
+def answers_s(term: PtyTerm, seconds: float) -> list[float]:
+    """How long each key takes to its first byte, sorted, without the time in line for a processor."""
     took, end, rng = [], time.monotonic() + seconds, random.Random(1)
+    both = (term.pid, os.getpid())
     while time.monotonic() < end:
         watch(term, rng.uniform(0.02, 0.25))
-        began, size = time.perf_counter(), len(term.raw)
-        term.send("down" if len(took) % 2 else "up")
+        size, waited, began = len(term.raw), in_line_s(*both), time.perf_counter()
+        term.send("up" if len(took) % 2 else "down")
         while len(term.raw) == size and time.perf_counter() - began < 5:
             term.pump(0.5)
-        took.append(time.perf_counter() - began)
+        took.append(time.perf_counter() - began - (in_line_s(*both) - waited))
     return sorted(took)
 
 
@@ -144,13 +148,14 @@ def main() -> None:
                 print(*(f"{count / options.seconds:7.1f} B/s {place}" for place, count in where(sent)), sep="\n")
             for pid in (0, term.pid):
                 first_in_line(pid)
-            before = slowest_answer_s(term, options.seconds / 3)
+            before = answers_s(term, options.seconds / 3)
             driver.write(HANG)
             term.wait_for("hang")
-            hung = slowest_answer_s(term, options.seconds / 3)
+            hung = answers_s(term, options.seconds / 3)
             for what, took in (("answers", before), ("hangs", hung)):
-                figures = f"{1000 * took[len(took) // 2]:.1f} / {1000 * took[-1]:.1f} ms of {len(took)}"
-                row(f"key to paint while the driver {what}, median / most", figures, "50 ms")
+                middle, late, most = (1000 * took[int(part * (len(took) - 1))] for part in (0.5, 0.95, 1))
+                figures = f"{middle:.1f} / {late:.1f} / {most:.1f} ms of {len(took)}"
+                row(f"key to paint while the driver {what}, median / p95 / most", figures, "50 ms")
         trainings.ended.set()
 
 
