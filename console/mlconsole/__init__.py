@@ -6,10 +6,12 @@
         for step in range(100):
             mlconsole.log({"loss": 1 / (step + 1)}, step=step)
 
-Importing it costs nothing: the recorder, which needs the standard library only, is loaded at its first use.
+Importing it costs next to nothing: the recorder, which needs the standard library only, is loaded at its first use.
 """
 
 from __future__ import annotations
+
+from mlconsole.recorder.forking import importing
 
 # The real one costs the 7 ms that importing typing takes; type checkers know it by its name.
 TYPE_CHECKING = False
@@ -44,7 +46,8 @@ def __getattr__(name: str) -> object:
     if name == "__version__":
         from mlconsole.version import __version__ as value
     elif name in __all__:
-        from mlconsole.recorder import active
+        with importing:
+            from mlconsole.recorder import active
 
         value = getattr(active, name)
     else:

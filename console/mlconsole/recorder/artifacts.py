@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, Optional
 from zlib import crc32
 
+from mlconsole.recorder.forking import importing
+
 _CHUNK = 1 << 20
 _WHOLE_DIGEST = 64 << 20
 _MOST_FILES = 100_000
@@ -100,7 +102,8 @@ def describe(source: str) -> Stored:
 
 
 def _describe_file(path: str) -> Stored:
-    import hashlib
+    with importing:
+        import hashlib
 
     digest = hashlib.sha256()
     fd = _open_source(path)
@@ -122,7 +125,8 @@ def _describe_file(path: str) -> Stored:
 
 
 def _copy_file(source: str, root: str, target: str) -> Stored:
-    import hashlib
+    with importing:
+        import hashlib
 
     digest = hashlib.sha256()
     size = 0
@@ -191,7 +195,8 @@ def _files_of(folder: str) -> Iterator[str]:
 
 
 def _digest_of_text(text: str, kind: str) -> str:
-    import hashlib
+    with importing:
+        import hashlib
 
     return f"{kind}:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
 

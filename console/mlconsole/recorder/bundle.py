@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 
+from mlconsole.recorder.forking import importing
+
 _TOP = ("__init__.py", "version.py")
 
 
@@ -50,7 +52,8 @@ def _lay_out(target: str, files: dict[str, bytes]) -> None:
                 file.write(data)
         os.rename(draft, target)
     except OSError:
-        import shutil  # 5 ms, for the rare failure
+        with importing:
+            import shutil  # 5 ms, for the rare failure
 
         shutil.rmtree(draft, ignore_errors=True)
         if not os.path.isdir(target):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import NamedTuple, Optional
 
+from mlconsole.recorder.forking import importing
+
 LONGEST_TRACEBACK = 64 << 10
 
 SUCCEEDED = "succeeded"
@@ -48,7 +50,8 @@ def ending_of_exit(code: object) -> Ending:
 
 
 def _text(error: BaseException, trace: Optional[TracebackType]) -> str:
-    import traceback  # 6 ms, for the runs that fail
+    with importing:
+        import traceback  # 6 ms, for the runs that fail
 
     try:
         lines = traceback.format_exception(type(error), error, trace)

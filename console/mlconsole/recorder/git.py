@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import NamedTuple, Optional
 
+from mlconsole.recorder.forking import importing
+
 DEADLINE_S = 5.0
 LARGEST_DIFF = 16 << 20
 _MOST_UNTRACKED = 1000
@@ -98,7 +100,8 @@ class Repository:
 
     def _ask(self, arguments: tuple[str, ...], limit: int) -> Answer:
         """Run git in the folder for at most ``DEADLINE_S``; an empty answer when it fails."""
-        import subprocess  # 7 ms, in a thread of its own
+        with importing:
+            import subprocess  # 7 ms, in a thread of its own
 
         argv = [self._git, "-C", self.folder, "--no-pager", *_QUIET, *arguments]
         try:
@@ -134,7 +137,8 @@ def _environment() -> dict[str, str]:
 
 def _read(fd: int, limit: int, deadline: float) -> tuple[bytes, bool]:
     """Bytes of a pipe up to its end, a limit or a deadline, and whether its end was seen."""
-    import select
+    with importing:
+        import select
 
     chunks: list[bytes] = []
     left = limit

@@ -18,6 +18,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
+from mlconsole.recorder.forking import importing
+
 MAGIC = b"MLCLOG\x00\x01"
 FORMAT = 1
 SUFFIX = ".mlog"
@@ -72,7 +74,8 @@ def encode_event(event: Mapping[str, object]) -> bytes:
         ValueError: the event is larger than ``MAX_EVENT_BYTES``.
         TypeError: it holds something that JSON has no form for.
     """
-    import json  # about 4 ms, and the console never encodes
+    with importing:
+        import json  # about 4 ms, and the console never encodes
 
     text = json.dumps(event, separators=(",", ":")).encode("ascii")
     if len(text) > MAX_EVENT_BYTES:

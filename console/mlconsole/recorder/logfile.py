@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mlconsole.recorder.forking import importing
 from mlconsole.recorder.layout import MAGIC, SUFFIX
 from mlconsole.recorder.places import live_directory, run_directory
 from mlconsole.recorder.process import pid_namespace
@@ -71,7 +72,8 @@ class LogFile:
 
 
 def _write_marker(path: str, facts: dict[str, object]) -> None:
-    import json  # 4 ms, and the console never writes a marker
+    with importing:
+        import json  # 4 ms, and the console never writes a marker
 
     os.makedirs(os.path.dirname(path), exist_ok=True)
     folder, name = os.path.split(path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from mlconsole.recorder.forking import importing
+
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 12
 
@@ -26,7 +28,8 @@ def _home_of_settings(env: Mapping[str, str]) -> str:
     except (OSError, ValueError):
         return ""
     try:
-        from tomllib import loads  # 4 ms, where there is a settings file; from Python 3.11 on
+        with importing:
+            from tomllib import loads  # 4 ms, where there is a settings file; from Python 3.11 on
     except ImportError:
         return home_in(text)
     try:
@@ -41,8 +44,9 @@ def home_in(text: str) -> str:
 
     Escapes are JSON's, which TOML's basic strings share but for ``\\U`` and ``\\e`` (TOML 1.0, "String").
     """
-    import json
-    import re
+    with importing:
+        import json
+        import re
 
     top = re.split(r"(?m)^[ \t]*\[", text, maxsplit=1)[0]
     found = re.search(
@@ -79,7 +83,8 @@ def is_id(text: str) -> bool:
 
 def derived_id(*parts: str) -> str:
     """The run id that belongs to some words: the same words give the same id in every process."""
-    import hashlib  # 2 ms, for processes that must agree only
+    with importing:
+        import hashlib  # 2 ms, for processes that must agree only
 
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
     return _id_of(hashlib.sha256(text).digest())

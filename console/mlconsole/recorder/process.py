@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mlconsole.recorder.forking import importing
+
 
 def identity() -> dict[str, object]:
     """Process id, start time, boot and host of this process.
@@ -35,7 +37,8 @@ def pid_namespace() -> str:
 
 def user() -> str:
     """The name of the user this process runs as."""
-    import pwd
+    with importing:
+        import pwd
 
     try:
         return pwd.getpwuid(os.getuid()).pw_name

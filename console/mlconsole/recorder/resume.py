@@ -6,6 +6,7 @@ import os
 from time import monotonic
 from typing import Optional
 
+from mlconsole.recorder.forking import importing
 from mlconsole.recorder.layout import SUFFIX
 
 _PIECE = 4 << 20
@@ -33,7 +34,8 @@ def last_step(directory: str) -> Optional[int]:
 
 
 def _last_step(path: str, size: int, whole: bool, deadline: float) -> Optional[int]:
-    from mlconsole.recorder.reader import Reader  # 2 ms, for runs that are resumed
+    with importing:
+        from mlconsole.recorder.reader import Reader  # 2 ms, for runs that are resumed
 
     reader = Reader()
     largest: Optional[int] = None

@@ -253,6 +253,48 @@ def test_a_fork_while_another_thread_defines_metrics_does_not_hang(trainer: Trai
     assert sorted(value for log in trainer.logs() for value in log.values("child")) == list(range(20))
 
 
+SLOW_IMPORTS = """
+    import importlib.machinery, os, sys, threading, time
+    forked = threading.Event()
+    class Slow(importlib.machinery.PathFinder):
+        @classmethod
+        def find_spec(cls, name, path=None, target=None):
+            if name in {names!r} and not forked.is_set():
+                met.set()
+                time.sleep(0.3)  # where a fork would find the module half imported
+            return None
+    met = threading.Event()
+    sys.meta_path.insert(0, Slow)
+    import mlconsole
+    {begin}
+    assert met.wait(10)
+    child = os.fork()
+    if child == 0:
+        import subprocess
+        mlconsole.log({{"child": 1.0}})
+        os._exit(0)
+    forked.set()
+    assert os.waitpid(child, 0)[1] == 0
+    """
+
+
+@pytest.mark.parametrize(
+    ("names", "begin"),
+    [
+        ({"mlconsole.recorder.run"}, 'threading.Thread(target=lambda: mlconsole.log({"parent": 1.0})).start()'),
+        ({"subprocess"}, "mlconsole.start_run()"),
+    ],
+    ids=["the first log of a thread", "the capture of code"],
+)
+def test_a_child_forked_while_the_recorder_is_imported_does_not_hang(
+    trainer: Trainer, names: set[str], begin: str
+) -> None:
+    trainer.environ["MLCONSOLE_RUN_ID"] = RUN_ID
+    trainer.run(SLOW_IMPORTS.format(names=names, begin=begin))
+
+    assert [value for log in trainer.logs() for value in log.values("child")] == [1.0]
+
+
 def test_a_child_may_record_a_run_of_its_own(trainer: Trainer) -> None:
     trainer.run("""
         import mlconsole, os
