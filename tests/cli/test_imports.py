@@ -109,3 +109,19 @@ def test_a_console_that_stands_has_loaded_few_modules_and_nothing_that_its_keys_
 
     assert last & {"gpu", "gpu_rows", "costs", "ledger", "prices", "launch", "run_stop", "teardown", "report"} == set()
     assert len(ours) <= MOST_OF_THE_CONSOLES_OWN
+
+
+WITHOUT_TLS = """
+import sys
+from mlconsole.tui.start import load_asyncio
+
+load_asyncio()
+import mlconsole.tui.console
+assert not {"ssl", "_ssl"} & set(sys.modules), "OpenSSL is 9 ms and 5 MB"
+import httpx
+assert httpx.create_ssl_context().verify_mode
+"""
+
+
+def test_a_console_opens_without_tls_and_a_notifier_still_has_it() -> None:
+    subprocess.run([sys.executable, "-P", "-c", WITHOUT_TLS], timeout=60, check=True)

@@ -62,6 +62,7 @@ def _open(settings: Settings) -> int:
         usual = _usual(ctx)
         chosen = remembered.columns.get("runs", [])
         picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, chosen, usual)
+        load_asyncio()
         from mlconsole.tui.console import Console  # 150 ms, after the first rows are seen
 
         app = Console(ctx, picture=picture, usual=usual)
@@ -72,6 +73,20 @@ def _open(settings: Settings) -> int:
         signals.last_resort(0)
         signals.give_back()
         ctx.close()
+
+
+def load_asyncio() -> None:
+    """Load asyncio without TLS, which is optional to it and of no use to a screen: OpenSSL is 9 ms and 5 MB.
+
+    Whoever wants :mod:`ssl` itself later, as a notifier does, loads it then.
+    """
+    if "ssl" in sys.modules:
+        return
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # "import ssl" fails while this stands.
+    try:
+        import asyncio  # noqa: F401  25 ms, of which Textual needs every one
+    finally:
+        del sys.modules["ssl"]
 
 
 def _usual(ctx: Context) -> tuple[str, ...]:
