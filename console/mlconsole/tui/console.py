@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from mlconsole import actions
 from mlconsole.actions.context import Context
 from mlconsole.actions.keys import KEYED, Keyed
+from mlconsole.domain.query import Query, parse
 from mlconsole.errors import QueryError
 from mlconsole.render.sanitise import clean
 from mlconsole.render.width import cell_width, end, middle
@@ -228,7 +229,7 @@ class Console(PaintedApp[None]):
     def _show(self, location: Location) -> None:
         place = places.find(location.place)
         assert place is not None
-        _, query = places.locate(location.text, location)
+        query = parse(location.line) if place.lists else Query()
         screen = places.load(place)(location, query)
         if self.place_screen is None:
             self.push_screen(screen)

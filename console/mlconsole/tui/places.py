@@ -259,7 +259,7 @@ def locate(line: str, here: Location) -> tuple[Location, Query]:
     The first word is a place, or the whole line is a filter of the place where we are.
 
     Raises:
-        QueryError: no such place, a filter that does not parse, or a place that takes none; points into ``line``.
+        QueryError: no such place, or a filter that does not parse; points into ``line``.
     """
     head, _, rest = line.strip().partition(" ")
     shift = line.find(head) + len(head) + 1 if head else 0
@@ -270,10 +270,11 @@ def locate(line: str, here: Location) -> tuple[Location, Query]:
             raise QueryError(f'No place "{head}".', _known(), text=line, start=line.find(head), end=shift - 1)
         return Location(known.name, here.target, line.strip()), parse(line)
     target = ""
-    if place.takes and not (place.is_optional and rest.lstrip().startswith(ORDERS)):
+    if place.takes and not place.lists:
+        # All the rest is a name, which may have blanks in it.
+        target, rest = rest.strip(), ""
+    elif place.takes and not (place.is_optional and rest.lstrip().startswith(ORDERS)):
         target, _, rest = rest.strip().partition(" ")
-    if rest.strip() and not place.lists:
-        raise QueryError(f'"{place.name}" takes no filter.', text=line, start=shift, end=len(line))
     return Location(place.name, target, rest.strip()), _shifted(rest, line, shift)
 
 
