@@ -31,7 +31,6 @@ REST_S = 60.0
 LOOK_S = 10.0
 POLL_S = 0.02
 MOST_BYTES = 1 << 20
-FILE, LOCK = "gpus.json", "gpus.lock"
 PATHS = ("/usr/bin", "/usr/local/bin", "/usr/lib/wsl/lib")
 #: Our figures (units as in the console's readings), and nvidia-smi's word for each (``nvidia-smi --help-query-gpu``).
 FIGURES = (
@@ -63,10 +62,15 @@ class Failed(Exception):
     """nvidia-smi gave no answer: the state that this means, and its words."""
 
 
+def path(root: str) -> str:
+    """Where this machine's last look lies: several may share a home."""
+    return os.path.join(root, "gpus-%s.json" % os.uname().nodename)
+
+
 def latest(root: str) -> "Optional[Record]":
     """The last look, with the age of its readings in seconds; None when there is none of this boot."""
     try:
-        with open(os.path.join(root, FILE), "rb") as file:
+        with open(path(root), "rb") as file:
             record = json.loads(file.read().decode("ascii"))
         if record["boot_id"] != shim.place()["boot_id"]:
             return None
@@ -96,7 +100,7 @@ def look(root: str, wait_s: float = 0.0) -> "Optional[Record]":
 def _begin(root: str) -> bool:
     """Start a process that looks, unless there is one; False when that cannot be."""
     try:
-        lock = os.open(os.path.join(root, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path(root) + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         return False
     try:
@@ -142,11 +146,11 @@ def _looked(before: "Optional[Record]", lock: int) -> "Record":
 
 
 def _put(root: str, record: "Record") -> None:
-    draft = os.path.join(root, "%s.%d.tmp" % (FILE, os.getpid()))
+    draft = "%s.%d.tmp" % (path(root), os.getpid())
     try:
         with open(draft, "wb") as file:
             file.write(json.dumps(record).encode("ascii"))
-        os.rename(draft, os.path.join(root, FILE))
+        os.rename(draft, path(root))
     except OSError:
         if os.path.exists(draft):
             os.unlink(draft)

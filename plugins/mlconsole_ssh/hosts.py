@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ ROOT = "~/.cache/mlconsole"
 NO_HOSTS = "no hosts: name them in the settings file under [backends.ssh], or in ~/.ssh/config"
 #: A master of ours stays this long after its last use, so that the next command finds it.
 PERSIST_S = 120
+#: As deep as OpenSSH itself follows files that include others.
+MOST_INCLUDES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class SshSettings:
 
     def names(self) -> tuple[str, ...]:
         """Every host that may be used."""
-        return self.hosts or tuple(_named_in(Path(self.config or "~/.ssh/config").expanduser()))
+        return self.hosts or tuple(dict.fromkeys(_named_in(Path(self.config or "~/.ssh/config").expanduser())))
 
     def choose(self, options: Mapping[str, str]) -> str:
         """The host that a launch means.
@@ -83,15 +86,21 @@ def _is_names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) and each and each[0] != "-" for each in value)
 
 
-def _named_in(config: Path) -> Iterator[str]:
+def _named_in(config: Path, depth: int = 0) -> Iterator[str]:
+    """Hosts by name alone, of a configuration and those that it includes (ssh_config(5), "Include")."""
     try:
         lines = config.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
     for line in lines:
-        words = line.replace("=", " ", 1).split()
-        if words and words[0].lower() == "host":
-            yield from (word for word in words[1:] if not set(word) & set("*?!") and not word.startswith("-"))
+        key, *words = line.replace("=", " ", 1).split() or [""]
+        if key.lower() == "host":
+            yield from (word for word in words if not set(word) & set("*?!") and not word.startswith("-"))
+        elif key.lower() == "include" and depth < MOST_INCLUDES:
+            for word in words:
+                pattern = os.path.join(Path.home() / ".ssh", os.path.expanduser(word.strip('"')))
+                for path in sorted(glob.glob(pattern)):
+                    yield from _named_in(Path(path), depth + 1)
 
 
 def command_line(settings: SshSettings, host: str) -> list[str]:

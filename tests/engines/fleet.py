@@ -2,18 +2,21 @@
 
 They share the machine's files and processes. Each has an address, a name and a boot id that a test may change; its
 link can be cut, its sshd killed. ``Fleet.config`` is the OpenSSH configuration that knows them as h1, h2, ...
+Another, "deep", stands behind h1: only from there is there a way to it.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
-from engines.daemons import OWN, Daemons, end_below, needs, run, wait_for
+from engines.daemons import OWN, Daemons, below, end_below, needs, run, wait_for
 
 PREFIX = f"mlcf{OWN}"
-NET = f"10.214.{OWN}"
+NET, DEEP_NET = f"10.214.{OWN}", f"10.215.{OWN}"
 SSHD = """
 ListenAddress {address}
 Port 22
@@ -28,6 +31,7 @@ KbdInteractiveAuthentication no
 UseDNS no
 MaxStartups 100:30:200
 MaxSessions 100
+SetEnv PATH={folder}/{name}.bin:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin
 """
 CLIENT = """
 Host *
@@ -88,8 +92,37 @@ class Fleet:
         run("ip", "-n", space, "addr", "add", f"{NET}.{10 + number}/24", "dev", "eth0")
         run("ip", "-n", space, "link", "set", "lo", "up")
         run("ip", "-n", space, "link", "set", "eth0", "up")
-        conf = SSHD.format(address=f"{NET}.{10 + number}", folder=self.folder, name=name)
-        (self.folder / f"{name}.conf").write_text(conf)
+        self._conf(name, f"{NET}.{10 + number}")
+
+    def _conf(self, name: str, address: str) -> None:
+        (self.folder / f"{name}.bin").mkdir(exist_ok=True)
+        (self.folder / f"{name}.conf").write_text(SSHD.format(address=address, folder=self.folder, name=name))
+
+    def dig(self) -> None:
+        """Bring the host "deep" up, if it is not: h1 is the one way to it."""
+        if self.daemons.is_up("deep"):
+            return
+        before, space = f"{PREFIX}-h1", f"{PREFIX}-deep"
+        self._key("deep.key")
+        run("ip", "netns", "add", space)
+        run("ip", "-n", before, "link", "add", "eth1", "type", "veth", "peer", "name", "eth0", "netns", space)
+        for where, link, address in ((before, "eth1", f"{DEEP_NET}.1"), (space, "eth0", f"{DEEP_NET}.2")):
+            run("ip", "-n", where, "addr", "add", f"{address}/24", "dev", link)
+            run("ip", "-n", where, "link", "set", link, "up")
+        run("ip", "-n", space, "link", "set", "lo", "up")
+        self._conf("deep", f"{DEEP_NET}.2")
+        public = (self.folder / "deep.key.pub").read_text().split()[:2]
+        with open(self.folder / "known_hosts", "a", encoding="utf-8") as known:
+            known.write(f"deep {' '.join(public)}\n")
+        client = f"Host deep\n  HostName {DEEP_NET}.2\n  HostKeyAlias deep\n  ProxyJump h1\n"
+        self.config.write_text(client + self.config.read_text())
+        self.reboot("deep")
+        self.serve("deep")
+        wait_for(lambda: self._answers("deep"), "sshd of deep", 15)
+
+    def accepted(self, name: str) -> int:
+        """How many connections a host has let in so far."""
+        return (self.folder / "logs" / f"{name}.log").read_text().count("Accepted publickey")
 
     def _answers(self, name: str) -> bool:
         return run("ssh", "-F", self.config, "-o", "BatchMode=yes", name, "echo", "up", check=False) == "up\n"
@@ -99,6 +132,19 @@ class Fleet:
         enter = ["unshare", "--uts", "--mount", "--", "sh", "-c", ENTER, "_", name, self.folder / f"{name}.boot"]
         argv = ["ip", "netns", "exec", f"{PREFIX}-{name}", *enter, "/usr/sbin/sshd", "-D", "-e"]
         self.daemons.start(name, [*argv, "-f", self.folder / f"{name}.conf"])
+
+    def main(self, name: str) -> int:
+        """The process that a host's sessions come from."""
+        return self.daemons.all[name].pid
+
+    def kill(self, name: str) -> None:
+        """Kill a host's sshd with every connection that it serves; what runs in sessions of its own goes on."""
+        here = self.main(name)
+        sessions = [pid for pid, command in below([here]) if command.startswith("sshd:")]
+        self.daemons.kill(name)
+        for pid in sessions:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def reboot(self, name: str) -> None:
         """Give a host another boot id; what runs there goes on, unseen by anybody who believes the id."""
@@ -114,10 +160,10 @@ class Fleet:
     def down(self) -> None:
         end_below([process.pid for process in self.daemons.all.values()])
         self.daemons.stop()
-        for number, name in enumerate(self.names, 1):
+        for number, name in enumerate([*self.names, "deep"], 1):
             if Path(f"/run/netns/{PREFIX}-{name}").exists():
                 left = run("ip", "netns", "pids", f"{PREFIX}-{name}", check=False).split()
                 end_below([int(pid) for pid in left if int(pid) != os.getpid()])
-            run("ip", "link", "del", f"{PREFIX}-{number}", check=False)
+            run("ip", "link", "del", f"{PREFIX}-{number}", check=False)  # That of "deep" goes with its namespace.
             run("ip", "netns", "del", f"{PREFIX}-{name}", check=False)
         run("ip", "link", "del", PREFIX, check=False)

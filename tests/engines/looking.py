@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
+from engines.fleet import Fleet
 from jobkit import Jobs, until
 from mlconsole.plugin_api import Handle, Observation, State
 from program import Program
@@ -14,6 +17,16 @@ def reaching(cli: Program) -> Program:
     """The program with the settings that lead it to the engines."""
     names = ("MLCONSOLE_CONFIG", "SLURM_CONF")
     return replace(cli, env={**cli.env, **{name: os.environ[name] for name in names if name in os.environ}})
+
+
+@contextmanager
+def mended(fleet: Fleet) -> Iterator[Fleet]:
+    """The hosts; afterwards every link and every sshd is as it was."""
+    yield fleet
+    for name in fleet.names:
+        fleet.mend(name)
+        if not fleet.daemons.is_up(name):
+            fleet.serve(name)
 
 
 def glance(jobs: Jobs, handle: Handle) -> Observation:

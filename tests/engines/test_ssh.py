@@ -12,7 +12,7 @@ import pytest
 
 from engines.daemons import run
 from engines.fleet import Fleet
-from engines.looking import ended, glance
+from engines.looking import ended, glance, mended
 from jobkit import PYTHON, Jobs, jobs_of, until
 from mlconsole.plugin_api import ActionFailed, MlconsoleError, Outcome, State, UsageError
 from mlconsole_ssh import SshBackend
@@ -32,11 +32,8 @@ for step in range(2000):
 
 @pytest.fixture
 def fleet(engine: Fleet) -> Iterator[Fleet]:
-    yield engine
-    for name in engine.names:
-        engine.mend(name)
-        if not engine.daemons.is_up(name):
-            engine.serve(name)
+    with mended(engine):
+        yield engine
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_driver_that_fails_says_how(driver: Path, ask: Ask, code: int, says: s
 def test_what_was_read_before_a_failure_stays_with_its_age(driver: Path, ask: Ask, tmp_path: Path) -> None:
     first = ask()
     put_driver(driver, exit=15, says="GPU is lost")
-    path = tmp_path / "root" / smi.FILE
+    path = Path(smi.path(str(tmp_path / "root")))
     path.write_text(path.read_text().replace(f'"looked_at_s": {first["looked_at_s"]}', '"looked_at_s": 0.0'))
     found = ask()
     assert (found["state"], found["gpus"], found["at_s"]) == ("failed", first["gpus"], first["at_s"])
