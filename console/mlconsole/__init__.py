@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         log_params,
         set_tags,
         start_run,
+        use_model,
     )
     from mlconsole.recorder.run import Run
     from mlconsole.version import __version__
@@ -39,6 +40,7 @@ __all__ = [
     "log_params",
     "set_tags",
     "start_run",
+    "use_model",
 ]
 
 

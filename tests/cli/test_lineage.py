@@ -11,8 +11,9 @@ import pytest
 from hostile import STRINGS, raw_controls
 from mlconsole.domain.lineage import Edge, Node
 from mlconsole.domain.times import from_us
+from mlconsole.recorder.artifacts import measure, store
 from mlconsole.render.lineage_tables import dot, mermaid
-from program import Program
+from program import Indoors, Program
 
 TRAIN = """
 import json, struct, mlconsole
@@ -65,6 +66,66 @@ def test_a_model_is_traced_to_the_dataset_that_it_learned_from(trained: Program)
     assert {"digits", "net"} <= {node["label"] for node in up["nodes"]}
     assert "version:m@1" in {node["key"] for node in down["nodes"]}
     assert [edge["role"] for edge in path["edges"]] == ["same bytes", "used", "registered"]
+
+
+TUNE = """
+import sys, mlconsole
+with mlconsole.start_run(experiment="e", name=sys.argv[1]) as run:
+    run.use_model(sys.argv[2])
+    with open("tuned", "w") as file:
+        file.write(sys.argv[1])
+    run.log_model("tuned")
+"""
+
+
+def test_a_fine_tuned_model_goes_back_to_what_its_base_learned_from(trained: Program) -> None:
+    """By the base's bytes, by its registered name, and by what a launch says; up to what is live of a file."""
+    trained = Indoors(trained.home, trained.cwd)
+    trained.json("model", "register", "net", "--name", "m")
+    trained.json("model", "alias", "m", "champion", "1")
+    for name, base in (("by-bytes", "w.safetensors"), ("by-name", "m@1"), ("by-nobody", "m@7")):
+        assert trained.record(TUNE, name, base).returncode == 0
+    trained.json("launch", "--model", "m@champion", "--name", "by-launch", "--", "true")
+    trained.json("run", "relaunch", "by-launch", "--name", "again")
+
+    learned = {node["label"] for node in trained.json("lineage", "down", "digits")["nodes"]}
+    assert {"by-bytes", "by-name", "by-launch", "again"} <= learned and "by-nobody" not in learned
+    up = trained.json("lineage", "up", "run:by-bytes")
+    assert {("used", "w.safetensors"), ("made", "net"), ("used", "digits")} <= {
+        (edge["role"], next(node["label"] for node in up["nodes"] if node["key"] == edge["from"]))
+        for edge in up["edges"]
+    }
+    assert trained("launch", "--model", "m@7", "--", "true").code == 4
+
+    trained.json("model", "register", "by-bytes", "--name", "tuned")
+    trained.json("release", "create", "--model", "tuned@1", "--name", "v1")
+    trained.json("env", "create", "prod", "--target", f"directory:{trained.cwd / 'served'}")
+    assert trained("env", "rollout", "prod", "v1", "--yes").code == 0
+    live = trained.json("lineage", "down", "data/a.csv", "--live")["items"]
+    assert [one["label"] for one in live] == ["prod #1"]
+
+
+def test_a_large_base_is_known_by_the_digest_that_its_copy_has(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    with open(base / "large", "wb") as file:
+        file.truncate((64 << 20) + 1)
+    (base / "config").write_text("{}")
+
+    for source in (base, base / "large"):
+        assert measure(str(source)).digest == store(str(source), str(tmp_path / "kept"), source.name).digest
+
+
+def test_a_run_that_goes_on_from_its_own_model_is_not_its_own_past(cli: Program) -> None:
+    own = """
+import mlconsole
+with mlconsole.start_run(name="on") as run:
+    open("w", "w").write("1")
+    run.log_model("w")
+    run.use_model("w")
+"""
+    assert cli.record(own).returncode == 0
+    assert {edge["role"] for edge in cli.json("lineage", "up", "run:on")["edges"]} <= {"environment", "code"}
 
 
 def test_a_file_that_was_only_logged_is_known_by_its_bytes(trained: Program) -> None:

@@ -35,10 +35,10 @@ from mlconsole.recorder.redact import redact_argv, redact_mapping
 from mlconsole.records import record, replace
 
 if TYPE_CHECKING:
-    from mlconsole.actions.launch_data import Configuration, Given
+    from mlconsole.actions.launch_data import Base, Configuration, Given
     from mlconsole.actions.snapshots import Copy
 
-    Sources = Sequence[Given | Configuration]
+    Sources = Sequence[Given | Base | Configuration]
 
 MOST_GPUS = 1024
 MOST_CPUS = 100_000
@@ -86,6 +86,9 @@ class LaunchParams:
     )
     data: tuple[str, ...] = param(
         (), help="say which dataset it learns from: a name, an id or a path", metavar="DATASET", short="d"
+    )
+    model: tuple[str, ...] = param(
+        (), help="say which registered model it begins from: NAME@VERSION or NAME@ALIAS", metavar="MODEL"
     )
     grid: tuple[str, ...] = param(
         (), help="a sweep: a run for each value, and for each point of several grids", metavar="NAME=VALUE,VALUE"
@@ -226,6 +229,7 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
         steps = (Step(f"{len(points)} runs, one for each point of {' '.join(params.grid)}; the first:"), *steps)
     gpus = f"--gpus {params.gpus} " if params.gpus else ""
     data = "".join(f"--data {shlex.quote(word)} " for word in params.data)
+    data += "".join(f"--model {shlex.quote(word)} " for word in params.model)
     more = "".join(f"--grid {shlex.quote(text)} " for text in params.grid)
     more += (f"--nproc {params.nproc} " if params.nproc is not None else "") + "--snapshot " * params.snapshot
     shown = shlex.join(redact_argv(list(asked)))
@@ -351,12 +355,12 @@ def sources_of(ctx: Context, params: LaunchParams, spec: JobSpec) -> Sources:
     return [*_given(ctx, params, spec.cwd), *_configurations(spec)]
 
 
-def _given(ctx: Context, params: LaunchParams, cwd: str) -> list[Given]:
-    if not params.data:
+def _given(ctx: Context, params: LaunchParams, cwd: str) -> list[Given | Base]:
+    if not params.data and not params.model:
         return []
-    from mlconsole.actions.launch_data import given  # 5 ms, for launches that are given some
+    from mlconsole.actions.launch_data import bases, given  # 5 ms, for launches that are given some
 
-    return given(ctx, params.data, cwd)
+    return [*given(ctx, params.data, cwd), *bases(ctx, params.model)]
 
 
 def _configurations(spec: JobSpec) -> list[Configuration]:
@@ -368,7 +372,7 @@ def _configurations(spec: JobSpec) -> list[Configuration]:
 
 
 def intend(
-    db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, sources: Sequence[Given | Configuration]
+    db: Connection, spec: JobSpec, new: NewRun, params: LaunchParams, sources: Sequence[Given | Base | Configuration]
 ) -> int:
     """Record the run; gives its number."""
     number = insert_run(db, new, "launch was asked for")

@@ -21,6 +21,7 @@ from mlconsole.content.kept import read
 from mlconsole.content.tree import Source, find, measure, source_from, source_of
 from mlconsole.domain.datasets import DatasetVersion
 from mlconsole.domain.lineage import NodeKind
+from mlconsole.domain.models import ModelVersion
 from mlconsole.domain.plans import Step
 from mlconsole.domain.run_details import Artifact
 from mlconsole.domain.times import to_us
@@ -48,6 +49,32 @@ class Given:
         version = self.version
         found = NewArtifact("dataset", version.name, path, version.size_bytes, version.id, at, metadata)
         put_artifact(db, run, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A registered model that a run begins from."""
+
+    version: ModelVersion
+
+    def step(self) -> Step:
+        """The step of a plan."""
+        return Step(f"record that it begins from {self.version.label}", self.version.digest)
+
+    def record(self, db: Connection, run: int, at: datetime) -> None:
+        """Write it into a run's record and its lineage. For a write transaction."""
+        found = NewArtifact("used_model", self.version.label, "", self.version.size_bytes, "", at, {"declared": True})
+        put_artifact(db, run, found)
+
+
+def bases(ctx: Context, words: Iterable[str]) -> list[Base]:
+    """The registered models that words mean; an alias is the version that it points to now.
+
+    Raises:
+        NotFound: a word is none.
+    """
+    found = [ctx.catalog.models.get(word) for word in words]
+    return [Base(one) for one in {one.label: one for one in found}.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +155,8 @@ def configurations(words: Iterable[str], folder: str) -> list[Configuration]:
 def declared(artifacts: Iterable[Artifact]) -> tuple[str, ...]:
     """The ids of the datasets that a launch was given, by the record of its run."""
     return tuple(one.digest for one in artifacts if one.kind == "dataset" and one.metadata.get("declared") is True)
+
+
+def declared_models(artifacts: Iterable[Artifact]) -> tuple[str, ...]:
+    """The models that a launch said its run begins from, as ``NAME@VERSION``."""
+    return tuple(one.name for one in artifacts if one.kind == "used_model" and one.metadata.get("declared") is True)

@@ -14,12 +14,26 @@ from mlconsole.domain.datasets import differences
 from mlconsole.domain.run_details import Artifact, RunDetails
 from mlconsole.domain.run_diff import Axis, Difference
 from mlconsole.errors import ActionFailed, NotFound
-from mlconsole.recorder.artifacts import describe
+from mlconsole.recorder.artifacts import describe, measure
 
 
 def changed_data(ctx: Context, details: RunDetails) -> list[Difference]:
     """What is not as the run recorded it, the file named where the catalog knows the manifest."""
-    return [row for one in details.artifacts if one.kind == "dataset" for row in _changes(ctx, one)]
+    found = [row for one in details.artifacts if one.kind == "dataset" for row in _changes(ctx, one)]
+    return found + [row for one in details.artifacts if one.kind == "used_model" for row in _other_model(one)]
+
+
+def _other_model(artifact: Artifact) -> list[Difference]:
+    """What a run began from, where its file is not what it was; one that was only named is not looked at."""
+    if not artifact.path or not artifact.digest.startswith("sha256"):
+        return []
+    try:
+        there = measure(artifact.path).digest
+    except (OSError, ValueError) as error:
+        there = str(error)
+    if there == artifact.digest:
+        return []
+    return [Difference(Axis.DATA, artifact.name, artifact.digest, there)]
 
 
 def _changes(ctx: Context, artifact: Artifact) -> list[Difference]:

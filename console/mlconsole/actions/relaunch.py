@@ -56,6 +56,7 @@ def launch_params(ctx: Context, params: RelaunchParams) -> launch.LaunchParams:
         gpus=run.gpus,
         teardown=tuple(shlex.join(words) for words in _teardown(ctx, run)),
         data=_data(ctx, run),
+        model=_models(ctx, run),
     )
 
 
@@ -65,6 +66,12 @@ def _data(ctx: Context, run: Run) -> tuple[str, ...]:
     from mlconsole.actions.launch_data import declared  # 5 ms, for runs with data
 
     return declared(ctx.catalog.runs.details(run.id).artifacts)
+
+
+def _models(ctx: Context, run: Run) -> tuple[str, ...]:
+    from mlconsole.actions.launch_data import declared_models  # 5 ms, for what is launched again
+
+    return declared_models(ctx.catalog.runs.details(run.id).artifacts)
 
 
 def _teardown(ctx: Context, run: Run) -> list[tuple[str, ...]]:

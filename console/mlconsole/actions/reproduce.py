@@ -14,7 +14,7 @@ from pathlib import Path
 from mlconsole.actions import launch, virtual_env
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
-from mlconsole.actions.launch_data import declared
+from mlconsole.actions.launch_data import declared, declared_models
 from mlconsole.actions.recorded_data import changed_data
 from mlconsole.actions.run_diff import compare, patch_of
 from mlconsole.actions.sync import refresh
@@ -176,6 +176,7 @@ class _Attempt:
                 backend="local",
                 gpus=run.gpus,
                 data=() if self.params.anyway else declared(self.details.artifacts),
+                model=() if self.params.anyway else declared_models(self.details.artifacts),
                 param=tuple(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in kept.items()),
             ),
         )

@@ -192,6 +192,7 @@ _HANDLERS: dict[str, Handler] = {
     "artifact": _artifact,
     "dataset": _artifact,
     "model": _artifact,
+    "used_model": _artifact,
     "end": _end,
 }
 

@@ -22,6 +22,15 @@ SELECT below.n, above.n, :role FROM node AS below JOIN node AS above
 WHERE below.key = :below AND above.key = :above AND below.n != above.n
 ON CONFLICT DO NOTHING
 """
+SELECT_MADE = """
+SELECT 1
+FROM edge
+JOIN node AS below ON below.n = edge.below
+JOIN node AS above ON above.n = edge.above
+WHERE below.key = :below AND above.key = :above
+"""
+USED_MODEL = "used_model"
+"""The kind of a run's artifact that it did not make, but began from."""
 SELECT_RUN = "SELECT 'run:' || id, name, created_us FROM run WHERE n = :run"
 SELECT_KEY = "SELECT n, kind, key, label, at_us FROM node WHERE key = :word"
 SELECT_PREFIX = "SELECT n, kind, key, label, at_us FROM node WHERE key >= :word AND key < :after LIMIT 3"
@@ -99,7 +108,10 @@ def put_run(db: sqlite3.Connection, run: int) -> str:
 
 
 def note_file(db: sqlite3.Connection, run: int, kind: str, name: str, digest: str, at: datetime) -> None:
-    """Say that a run used a dataset, or made a model or an artifact; one without a digest proves nothing."""
+    """Say that a run used a dataset or a model, or made a model or an artifact; one without a digest proves nothing."""
+    if kind == USED_MODEL:
+        _note_used_model(db, run, name, digest, at)
+        return
     if not digest:
         return
     mine = put_run(db, run)
@@ -108,6 +120,23 @@ def note_file(db: sqlite3.Connection, run: int, kind: str, name: str, digest: st
         put_edge(db, mine, file, "used")
     else:
         put_edge(db, file, mine, "made")
+
+
+def _note_used_model(db: sqlite3.Connection, run: int, name: str, digest: str, at: datetime) -> None:
+    """Say that a run began from a model: by its bytes, or by the name of a registered version."""
+    if digest:
+        model = put_node(db, NodeKind.MODEL, file_key("model", name, digest), name, to_us(at))
+    else:
+        model = version_key(name)
+    mine = put_run(db, run)
+    # A run that goes on from what it made itself, as one that was resumed does, is not its own past.
+    if db.execute(SELECT_MADE, {"below": storable(model), "above": mine}).fetchone() is None:
+        put_edge(db, mine, model, "used")
+
+
+def version_key(label: str) -> str:
+    """The key of a registered model's version, as ``NAME@VERSION``."""
+    return f"version:{label}"
 
 
 def file_key(kind: str, name: str, digest: str) -> str:

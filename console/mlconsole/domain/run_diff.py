@@ -144,7 +144,7 @@ def differences(before: RunDetails, after: RunDetails) -> list[Difference]:
     """Everything but the code that differs between two runs."""
     old, new = before.environment, after.environment
     return [
-        *_each(Axis.DATA, _digests(before, "dataset"), _digests(after, "dataset")),
+        *_each(Axis.DATA, _digests(before, "dataset", "used_model"), _digests(after, "dataset", "used_model")),
         *_each(Axis.PARAMS, _values(before.run.params), _values(after.run.params)),
         *_each(Axis.COMMAND, {"command": " ".join(before.run.command)}, {"command": " ".join(after.run.command)}),
         *_each(Axis.PACKAGES, packages_of(old), packages_of(new)),

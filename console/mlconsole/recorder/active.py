@@ -136,6 +136,17 @@ def log_model(
     current().log_model(path, name, copy=copy, metadata=metadata)
 
 
+def use_model(
+    path_or_name: Path,
+    name: Optional[str] = None,
+    *,
+    digest: str = "",
+    metadata: Optional[Mapping[str, object]] = None,
+) -> None:
+    """Record which model the active run begins from; see :meth:`Run.use_model`."""
+    current().use_model(path_or_name, name, digest=digest, metadata=metadata)
+
+
 def _choose_id(place: Place, run_id: Optional[str]) -> str:
     ordinal = next(_ordinals)
     if run_id is not None:

@@ -161,6 +161,33 @@ class Run:
         except Exception as error:  # noqa: BLE001  whatever was passed, the training goes on
             self._lose("dataset", error)
 
+    def use_model(
+        self,
+        path_or_name: Path,
+        name: Optional[str] = None,
+        *,
+        digest: str = "",
+        metadata: Optional[Mapping[str, object]] = None,
+    ) -> None:
+        """Record which model the run begins from, as a fine-tuning does: what that learned from is in its past, too.
+
+        Args:
+            path_or_name: a saved model, every byte of which is read once, or a registered one as ``NAME@VERSION``.
+            name: what to call it, by default the last part of the path.
+            digest: the digest of its bytes if you know it, as ``sha256:...``; spares reading it.
+            metadata: anything worth keeping beside it.
+        """
+        try:
+            path = os.path.expanduser(os.fspath(path_or_name))
+            if digest or not os.path.exists(path):
+                found = artifacts.Stored(os.path.abspath(path) if os.path.exists(path) else "", None, digest)
+            else:
+                found = artifacts.measure(path)
+            called = name or (os.path.basename(found.path) if found.path else path)
+            self._describe("used_model", called, found.path, found.size, found.digest, metadata)
+        except Exception as error:  # noqa: BLE001  whatever was passed, the training goes on
+            self._lose("used_model", error)
+
     def end(self, outcome: str = SUCCEEDED, exit_code: Optional[int] = None) -> None:
         """End the run; does nothing if it has ended.
 
