@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,6 +42,8 @@ sys.exit(main())
 JOB = 'echo x >> "$0/starts"; until [ -e "$0/gate" ]; do sleep 0.05; done; echo x >> "$0/ends"'
 #: How many programs wait for their gates at most.
 OPEN = 5
+#: How long to wait for some program to be there.
+WITHIN_S = 10.0
 #: Where the full length is not asked for, an intent without an answer is given up sooner than after its minute.
 SOONER = timedelta(seconds=0 if FULL else 50)
 
@@ -134,14 +137,18 @@ class History:
         where: dict[str, Any] = {"cwd": self.program.cwd, "env": self.program.environment()}
         done = subprocess.run(argv, **where, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         self.kills[what] += done.returncode == -signal.SIGKILL
-        fine = (0, -signal.SIGKILL, 1, 5) if what == "stop" else (0, -signal.SIGKILL)
+        fine = (0, -signal.SIGKILL, 1, 4, 5) if what == "stop" else (0, -signal.SIGKILL)
         assert done.returncode in fine, (words, done.returncode, done.stderr)
         if done.returncode == 0 and step == 0:
             self.steps[what] = int(done.stderr.rpartition("steps ")[2])
 
     def shoot(self, whom: str) -> None:
         """Kill the program of some run that is there, or its parent where that is the supervisor."""
-        found = self.alive()
+        found: dict[str, int] = {}
+        deadline = time.monotonic() + WITHIN_S  # Where an engine takes its time.
+        while not found and time.monotonic() < deadline:
+            found = self.alive()
+            time.sleep(0.05)
         if not found:
             return
         name = self.chosen.choice(sorted(found))

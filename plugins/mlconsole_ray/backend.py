@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from mlconsole.plugin_api import (
     Ability,
-    Carriage,
     Handle,
     HostStatus,
     JobSpec,
@@ -20,7 +18,8 @@ from mlconsole.plugin_api import (
 )
 from mlconsole_local import shim
 from mlconsole_local.afar import Record, folder_name, intent_of, observation_of
-from mlconsole_local.shared import Shared, check
+from mlconsole_local.shared import check
+from mlconsole_local.sharing import SharedBackend, Since
 from mlconsole_ray.dashboard import Dashboard, JobRow
 from mlconsole_ray.settings import RaySettings, entrypoint, told
 
@@ -40,7 +39,7 @@ LATE_S = 10.0
 UNSEEN_S = 3.0
 
 
-class RayBackend:
+class RayBackend(SharedBackend[JobRow]):
     """Runs jobs of a cluster whose nodes see the catalog, or a folder that the settings name.
 
     The entry point is our supervisor, so that a job's end is in a record of our own: Ray calls a job whose own
@@ -54,9 +53,9 @@ class RayBackend:
 
     def __init__(self, settings: RaySettings | None = None) -> None:
         self._settings = settings or RaySettings.load()
+        super().__init__(self._settings.folder)
         self._ray = Dashboard(self._settings.address)
-        self._shared = Shared(self.name, self._settings.folder)
-        self._over: dict[str, float] = {}
+        self._over = Since()
 
     def probe(self) -> Probe:
         """Look whether the dashboard answers."""
@@ -81,28 +80,9 @@ class RayBackend:
         self._ray.submit(name, entrypoint(self._settings, program, base), spec.directory, wanted)
         return self._shared.handle(spec.directory, token, name)
 
-    def carriage(self, spec: JobSpec, names: Sequence[str]) -> Carriage | None:
-        """What of a copy of the code is not where the nodes see it."""
-        return self._shared.carriage(spec, names)
-
-    def observe(self, handles: Sequence[Handle]) -> list[Observation]:
-        """Look at many jobs: one request to the dashboard, and the records of each."""
-        if not handles:
-            return []
-        here = shim.place()
-        try:
-            rows = {row.id: row for row in self._ray.jobs()}
-        except MlconsoleError as error:
-            return [self._without_ray(each, here, error.message) for each in handles]
-        self._shared.bring(handles)
-        return [self._seen(each, rows.get(str(each.data["job"])), here) for each in handles]
-
-    def _without_ray(self, handle: Handle, here: Record, trouble: str) -> Observation:
-        """A job while the dashboard is silent: what has ended by its own record has ended."""
-        _, end = self._shared.facts(handle, here)
-        if end is not None:
-            return observation_of(handle.token, end)
-        return Observation(handle.token, State.RUNNING, reason=trouble, reachable=False)
+    def _rows(self, handles: Sequence[Handle], here: Record) -> dict[str, JobRow]:
+        rows = {row.id: row for row in self._ray.jobs()}
+        return {each.token: rows[str(each.data["job"])] for each in handles if each.data["job"] in rows}
 
     def _seen(self, handle: Handle, row: JobRow | None, here: Record) -> Observation:
         start, end = self._shared.facts(handle, here)
@@ -111,7 +91,7 @@ class RayBackend:
         if row is None:
             return self._forgotten(handle, start, here)
         if row.status in LIVE:
-            self._over.pop(handle.token, None)
+            self._over.is_over(handle.token)
             return _live(handle.token, row, start)
         return self._finished(handle, row, start)
 
@@ -131,7 +111,7 @@ class RayBackend:
     def _finished(self, handle: Handle, row: JobRow, start: Record | None) -> Observation:
         """A job that Ray says is over, while no exit record of it is to be seen."""
         evidence = f"Ray: {row.status}"
-        if time.monotonic() - self._over.setdefault(handle.token, time.monotonic()) < (LATE_S if start else UNSEEN_S):
+        if self._over.seconds(handle.token) < (LATE_S if start else UNSEEN_S):
             words = f"{evidence}; its own record has not come yet"
             return Observation(handle.token, State.STOPPING, reason=words, evidence=evidence)
         words = f"{evidence}: {row.message}" if row.message else evidence
@@ -153,12 +133,8 @@ class RayBackend:
         self._shared.make_void(directory, token)
         return None
 
-    def cancel(self, handle: Handle, grace_s: float) -> Observation:
-        """Ask through the supervisor, which names survivors; take a waiting job out of the queue; at last, end it."""
-        job = str(handle.data["job"])
-        return self._shared.cancel(
-            handle, grace_s, look=lambda: self.observe([handle])[0], end=lambda: self._ray.stop(job)
-        )
+    def _end(self, job: str) -> None:
+        self._ray.stop(job)
 
     def logs(self, handle: Handle, stream: str, offset: int, limit: int = 1 << 20) -> LogChunk:
         """Bytes of what the job printed, from an offset; what Ray says of one that never began."""
@@ -169,18 +145,6 @@ class RayBackend:
             return chunk
         data = self._ray.log(str(handle.data["job"]))[offset : offset + limit]
         return LogChunk(data, offset + len(data), len(data) < limit)
-
-    def log_path(self, handle: Handle, stream: str) -> str | None:
-        """The file that both streams go to."""
-        return self._shared.output(handle) if stream == "output" else None
-
-    def release(self, handle: Handle) -> tuple[str, ...]:
-        """Nothing is held once a job has ended.
-
-        Raises:
-            ActionFailed: it has not ended.
-        """
-        return self._shared.release(handle, self.observe([handle])[0])
 
     def reconcile(self) -> list[Handle]:
         """Every job of ours that Ray runs or will run."""

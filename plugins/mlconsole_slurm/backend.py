@@ -5,18 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlconsole.plugin_api import (
     Ability,
-    Carriage,
     Handle,
     HostStatus,
     JobSpec,
-    LogChunk,
     MlconsoleError,
     Observation,
     Outcome,
@@ -25,11 +22,13 @@ from mlconsole.plugin_api import (
 )
 from mlconsole_local import batch, shim
 from mlconsole_local.afar import Record, intent_of, observation_of
-from mlconsole_local.shared import Shared, check
+from mlconsole_local.shared import check
+from mlconsole_local.sharing import SharedBackend, Since, away
+from mlconsole_slurm import verdicts
 from mlconsole_slurm.commands import Commands
 from mlconsole_slurm.rest import Rest
 from mlconsole_slurm.settings import SlurmSettings, script, told
-from mlconsole_slurm.words import ENDED, LIVE, SLURM_KNOWS, JobRow, why
+from mlconsole_slurm.words import ENDED, LIVE, SLURM_KNOWS, JobRow
 
 ABILITIES = (
     Ability.OPTIONS,
@@ -40,13 +39,19 @@ ABILITIES = (
     Ability.WARNING,
     Ability.OUTLIVES,
 )
+#: Stands for a state where accounting does not answer.
+AWAY = "?"
 #: What the commands say where nobody has told them of a cluster.
 NO_CLUSTER = ("resolve_ctls_from_dns_srv", "configuration source", "Unable to process configuration file")
 #: A list may come late: a job that was missing for so long is gone.
 MISSING_S = 30.0
+#: How long records may come later than Slurm's last word: what is left of a killed job is ended first.
+LATE_S = 5.0
+#: Accounting may miss the folder of a job: it was submitted when we said so, within this.
+SUBMITTED_WITHIN_S = 120.0
 
 
-class SlurmBackend:
+class SlurmBackend(SharedBackend[JobRow]):
     """Runs jobs of a cluster whose nodes see the catalog, or a folder that the settings name.
 
     Each job is a batch script over our supervisor, so that its exit record is our own: without accounting Slurm
@@ -60,10 +65,10 @@ class SlurmBackend:
 
     def __init__(self, settings: SlurmSettings | None = None) -> None:
         self._settings = settings or SlurmSettings.load()
+        super().__init__(self._settings.folder)
         rest = self._settings.rest
         self._slurm: Commands | Rest = Rest(rest, self._settings.rest_version) if rest else Commands()
-        self._missing: dict[str, float] = {}
-        self._shared = Shared(self.name, self._settings.folder)
+        self._missing, self._late = Since(), Since()
 
     def probe(self) -> Probe:
         """Look whether the controller answers."""
@@ -99,62 +104,71 @@ class SlurmBackend:
             shim.publish(str(base), "slurm.json", {"job": job})
         return self._shared.handle(spec.directory, token, job)
 
-    def carriage(self, spec: JobSpec, names: Sequence[str]) -> Carriage | None:
-        """What of a copy of the code is not where the nodes see it."""
-        return self._shared.carriage(spec, names)
-
-    def observe(self, handles: Sequence[Handle]) -> list[Observation]:
-        """Look at many jobs: one question to the controller, and the records of each."""
-        if not handles:
-            return []
-        here = shim.place()
-        try:
-            rows = {row.token: row for row in self._slurm.jobs()}  # A number is given again, by a new controller say.
-        except MlconsoleError as error:
-            return [self._without_slurm(each, here, error.message) for each in handles]
-        self._shared.bring(handles)
+    def _rows(self, handles: Sequence[Handle], here: Record) -> dict[str, JobRow]:
+        rows = {row.token: row for row in self._slurm.jobs()}  # A number is given again, by a new controller say.
         for handle in handles:
             if handle.token in rows:
-                self._missing.pop(handle.token, None)
-        return [self._seen(each, rows.get(each.token), here) for each in handles]
+                self._missing.is_over(handle.token)
+        lost = [each for each in handles if each.token not in rows and self._shared.facts(each, here)[1] is None]
+        return rows | self._past(lost)
 
-    def _without_slurm(self, handle: Handle, here: Record, trouble: str) -> Observation:
-        """A job while the controller is silent: what has ended by its own record has ended."""
-        _, end = self._shared.facts(handle, here)
-        if end is not None and end["outcome"] != Outcome.CANCELLED.value and not handle.data.get("again"):
-            return observation_of(handle.token, end)
-        return Observation(handle.token, State.RUNNING, reason=trouble, reachable=False)
+    def _past(self, handles: Sequence[Handle]) -> dict[str, JobRow]:
+        """What accounting has of jobs that the controller forgot: an end, or why it does not tell."""
+        numbers = [str(each.data["job"]) for each in handles if each.data["job"]]
+        try:
+            past = self._slurm.past(numbers) if numbers else []
+        except MlconsoleError as error:
+            return {each.token: JobRow("", AWAY, error.message, "", "", "", source="sacct") for each in handles}
+        found = {}
+        for handle in handles:
+            mine = [row for row in past if _is_of(handle, row)]  # Of each try.
+            if mine and mine[-1].state in ENDED:
+                found[handle.token] = mine[-1]
+        return found
+
+    def _is_certain(self, handle: Handle, end: Record) -> bool:
+        return end["outcome"] != Outcome.CANCELLED.value and not handle.data.get("again")
 
     def _seen(self, handle: Handle, row: JobRow | None, here: Record) -> Observation:
         start, end = self._shared.facts(handle, here)
-        token = handle.token
+        token, again = handle.token, handle.data.get("again")
         if end is not None and start is None:
             return observation_of(token, end)  # It was made void: whatever Slurm does of it runs nothing.
-        if row is not None and row.state in LIVE and LIVE[row.state] is State.QUEUED:
-            if start is None or handle.data.get("again"):
-                words = "; ".join(each for each in ("it was requeued" if start else "", why(row)) if each)
-                return Observation(token, State.QUEUED, reason=words, evidence=f"squeue: {row.state}")
+        if row is not None and LIVE.get(row.state) is State.QUEUED:
+            if start is None or again:
+                return verdicts.of_waiting(token, row, start)
             if end is None:
                 words = f"Slurm says {row.state}, but it has started: the controller forgot it, and may end it"
                 return Observation(token, State.RUNNING, reason=words, reachable=False, host=start["host"])
         known = ENDED.get(row.state) if row else None
-        if end is not None and row is not None and known is None and handle.data.get("again"):
+        if end is not None and row is not None and known is None and again:
             words = f"a try of it has ended, {end['reason']}; Slurm may run it again"
             return Observation(token, State.STOPPING, reason=words, evidence=f"squeue: {row.state}")
         if end is not None:
             seen = observation_of(token, end)
-            return _overruled(seen, row, known) if row and known in SLURM_KNOWS else seen
-        if known is not None and (first := self._shared.first_copy(handle, here)):
-            return observation_of(token, first)
-        if row is not None and known is not None:
-            return _ended(token, row, known, start)
-        if row is not None and row.state in LIVE:
-            return _live(token, row, start, self._older(handle))
-        if row is not None:
-            return Observation(token, State.RUNNING, reason=f'Slurm says "{row.state}"', reachable=False)
+            return verdicts.overruled(seen, row, known) if row and known in SLURM_KNOWS else seen
+        if row is None:
+            return self._gone(token, start)
+        if known is not None:
+            return self._ended(handle, row, known, start, here)
+        if row.state in LIVE:
+            return verdicts.of_live(token, row, start, self._older(handle))
+        return away(token, row.reason if row.state == AWAY else f'Slurm says "{row.state}"')
+
+    def _ended(self, handle: Handle, row: JobRow, known: Outcome, start: Record | None, here: Record) -> Observation:
+        """A job that Slurm says is over, while no exit record of it is to be seen."""
+        if first := self._shared.first_copy(handle, here):
+            return observation_of(handle.token, first)
+        if start is not None and row.source == "squeue" and self._late.seconds(handle.token) < LATE_S:
+            words = f"Slurm: {row.state}; its own record has not come yet"
+            return Observation(handle.token, State.STOPPING, reason=words, evidence=f"squeue: {row.state}")
+        return verdicts.of_ended(handle.token, row, known, start)
+
+    def _gone(self, token: str, start: Record | None) -> Observation:
+        """A job that neither Slurm nor a record of its own tells of."""
         words = "Slurm knows the job no more, and it left no exit record"
         host = start["host"] if start else ""
-        if time.monotonic() - self._missing.setdefault(token, time.monotonic()) < MISSING_S:
+        if self._missing.seconds(token) < MISSING_S:
             return Observation(token, State.RUNNING, reason=words, reachable=False, host=host)
         return Observation(
             token, State.ENDED, Outcome.UNKNOWN, reason=words, evidence="squeue does not list it", host=host
@@ -184,26 +198,11 @@ class SlurmBackend:
         self._shared.make_void(directory, token)
         return None
 
-    def cancel(self, handle: Handle, grace_s: float) -> Observation:
-        """Ask through the supervisor, which names survivors; take a waiting job out of the queue; at last, end it."""
-        job = str(handle.data["job"])
-        return self._shared.cancel(
-            handle,
-            grace_s,
-            look=lambda: self.observe([handle])[0],
-            end=lambda: self._slurm.end(job),
-            nudge=lambda: self._slurm.signal(job, "TERM"),
-        )
+    def _end(self, job: str) -> None:
+        self._slurm.end(job)
 
-    def logs(self, handle: Handle, stream: str, offset: int, limit: int = 1 << 20) -> LogChunk:
-        """Bytes of what every try of the job printed, from an offset."""
-        end = self._shared.facts(handle, shim.place())[1]
-        ended = end is not None or self.observe([handle])[0].state is State.ENDED
-        return self._shared.logs(handle, stream, offset, limit, ended=ended)
-
-    def log_path(self, handle: Handle, stream: str) -> str | None:
-        """The file that both streams go to."""
-        return self._shared.output(handle) if stream == "output" else None
+    def _nudge(self, job: str) -> None:
+        self._slurm.signal(job, "TERM")
 
     def release(self, handle: Handle) -> tuple[str, ...]:
         """Nothing is held once a job has ended; an older copy on a lost node is named.
@@ -211,7 +210,7 @@ class SlurmBackend:
         Raises:
             ActionFailed: it has not ended.
         """
-        survivors = self._shared.release(handle, self.observe([handle])[0])
+        survivors = super().release(handle)
         older = self._older(handle)
         return (*survivors, older) if older else survivors
 
@@ -243,30 +242,10 @@ def one_at_a_time(directory: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _live(token: str, row: JobRow, start: Record | None, older: str) -> Observation:
-    state = LIVE[row.state]
-    if start is None and state is State.RUNNING:
-        state = State.STARTING
-    words = [] if row.state == "RUNNING" else [why(row) or f"Slurm: {row.state}"]
-    seen: Record = {"state": state.value, "reason": "; ".join([*words, *([older] if older else [])])}
-    seen |= {"evidence": f"squeue: {row.state}", "host": row.nodes}
-    return observation_of(token, {**seen, "started_at": start["started_at"]} if start else seen)
-
-
-def _ended(token: str, row: JobRow, known: Outcome, start: Record | None) -> Observation:
-    """A job of whose end Slurm alone knows."""
-    if start is None and known in (Outcome.FAILED, Outcome.SUCCEEDED):
-        known = Outcome.NEVER_STARTED
-    words = f"Slurm: {row.state}" + (f", {row.reason}" if row.reason not in ("", "None") else "")
-    seen: Record = {"state": "ended", "outcome": known.value, "reason": words, "evidence": f"squeue: {row.state}"}
-    seen |= {"host": start["host"], "started_at": start["started_at"]} if start else {"host": row.nodes}
-    return observation_of(token, seen)
-
-
-def _overruled(seen: Observation, row: JobRow, known: Outcome) -> Observation:
-    """An end whose cause Slurm knows better: the supervisor saw no more than its signal."""
-    from dataclasses import replace
-
-    if seen.outcome not in (Outcome.CANCELLED, Outcome.UNKNOWN, Outcome.FAILED):
-        return seen
-    return replace(seen, outcome=known, reason=f"Slurm: {row.state}; {seen.reason}")
+def _is_of(handle: Handle, row: JobRow) -> bool:
+    """Whether accounting means this job: a number is given again, and of one that was over at once it has no folder."""
+    if row.folder:
+        return row.folder == handle.data["base"]
+    known = intent_of(str(handle.data["directory"]))
+    near = known is not None and abs(row.submitted - known["at"]) < SUBMITTED_WITHIN_S
+    return near and row.id == handle.data["job"]

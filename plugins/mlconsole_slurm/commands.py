@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,9 @@ from mlconsole_slurm.words import JobRow, word_of
 ANSWER_S = 20.0
 # The comment goes last: it alone may hold a bar.
 FORMAT = "%A|%T|%r|%N|%Z|%k"
+# The working directory goes last, as the comment does above.
+PAST = "JobIDRaw,State,ExitCode,NodeList,Submit,WorkDir"
+NO_ACCOUNTS = "accounting storage is disabled"
 #: What sinfo says of a node, and in how many characters: a field may hold any character, so that widths part them.
 NODE_FIELDS = {
     "NodeList": 64,
@@ -67,6 +71,24 @@ class Commands:
             JobRow(each[0], word_of(each[1]), each[2], each[3], each[4], each[5]) for each in rows if len(each) == 6
         ]
 
+    def past(self, jobs: Sequence[str]) -> list[JobRow]:
+        """What accounting has of jobs that the controller has forgotten; nothing where no account is kept.
+
+        Raises:
+            BackendUnreachable: it does not answer.
+        """
+        if not shutil.which("sacct"):
+            return []
+        which = (f"--jobs={','.join(jobs)}", "--duplicates", "--allocations", f"--format={PAST}")
+        try:
+            out = self._run(["sacct", "--noheader", "--parsable2", *which])
+        except BackendUnreachable as error:
+            if NO_ACCOUNTS in error.message.lower():
+                return []
+            raise
+        rows = (line.split("|", 5) for line in out.splitlines())
+        return [_past(each) for each in rows if len(each) == 6]
+
     def signal(self, job: str, name: str) -> None:
         """Send a signal to the batch script alone; one that has ended already is no error."""
         self._run(["scancel", "--quiet", "--batch", f"--signal={name}", job], is_lenient=True)
@@ -85,7 +107,14 @@ class Commands:
     def _run(self, argv: Sequence[str], given: str = "", *, is_lenient: bool = False) -> str:
         try:
             done = subprocess.run(
-                argv, input=given, capture_output=True, text=True, errors="replace", timeout=ANSWER_S, check=False
+                argv,
+                input=given,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=ANSWER_S,
+                check=False,
+                env={**os.environ, "SLURM_TIME_FORMAT": "%s"} if argv[0] == "sacct" else None,
             )
         except subprocess.TimeoutExpired as error:
             raise BackendUnreachable(f"{argv[0]} has not answered within {ANSWER_S:g} s.") from error
@@ -97,6 +126,18 @@ class Commands:
         if _is_away(words) or argv[0] != "sbatch":
             raise BackendUnreachable(f"{argv[0]}: {words or f'exit code {done.returncode}'}.")
         raise ActionFailed(f"Slurm refused the job: {words.replace('sbatch: error: ', '')}.")
+
+
+def _past(each: Sequence[str]) -> JobRow:
+    submitted = float(each[4]) if each[4].isdigit() else 0.0
+    code = _exit_code(each[2])
+    return JobRow(each[0], word_of(each[1]), "", each[3], each[5], "", code, submitted, "sacct")
+
+
+def _exit_code(text: str) -> int:
+    """As a shell says it: sacct's ``3:0`` is exit code 3, ``0:9`` a death by signal 9."""
+    code, _, signo = text.partition(":")
+    return 128 + int(signo) if signo not in ("", "0") else int(code)
 
 
 def _is_away(words: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlconsole.plugin_api import ActionFailed, BackendUnreachable, ConfigError, HostStatus, UsageError
@@ -32,6 +32,10 @@ FIELDS: dict[str, tuple[str, type]] = {
     "mem": ("memory_per_node", int),
     "nice": ("nice", int),
 }
+
+
+#: Accounting is asked for one job at a time, so many in one look.
+MOST_PAST = 20
 
 
 class Rest:
@@ -76,6 +80,19 @@ class Rest:
         jobs = self._ask("GET", "jobs")["jobs"]
         return [_row(each) for each in jobs if each.get("user_name", user) in (user, "")]
 
+    def past(self, jobs: Sequence[str]) -> list[JobRow]:
+        """What accounting has of jobs that the controller has forgotten; nothing where no account is kept.
+
+        It says of no job how its program ended: 22.05 gives 0 whatever the exit code was.
+        """
+        found = []
+        for job in jobs[:MOST_PAST]:
+            try:
+                found += self._ask("GET", f"job/{job}", of="slurmdb").get("jobs", [])
+            except ActionFailed:
+                continue  # It has none of that number, or keeps no account.
+        return [_past(each) for each in found]
+
     def signal(self, job: str, name: str) -> None:
         """Nothing: its way of signalling reaches every process; the request beside the job's records is seen anyway."""
 
@@ -103,7 +120,7 @@ class Rest:
             )
         return found
 
-    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: object = None, of: str = "slurm") -> dict[str, Any]:
         import httpx  # 60 ms, where a cluster is asked
 
         try:
@@ -111,7 +128,7 @@ class Rest:
                 transport = httpx.HTTPTransport(uds=self._socket)
                 self._made = httpx.Client(transport=transport, base_url="http://localhost", timeout=ANSWER_S)
                 weakref.finalize(self, self._made.close)
-            reply = self._made.request(method, f"/slurm/{self._version}/{path}", json=body)
+            reply = self._made.request(method, f"/{of}/{self._version}/{path}", json=body)
             found = reply.json() if reply.content else {}
         except (httpx.HTTPError, ValueError) as error:
             raise BackendUnreachable(f'slurmrestd at "{self._socket}" does not answer: {error}.') from error
@@ -138,3 +155,9 @@ def _row(job: Mapping[str, Any]) -> JobRow:
         job.get("current_working_directory", ""),
         job.get("comment", "") if isinstance(job.get("comment", ""), str) else job["comment"].get("job", ""),
     )
+
+
+def _past(job: Mapping[str, Any]) -> JobRow:
+    state, folder = word_of(_text(job["state"]["current"])), job.get("working_directory") or ""
+    submitted = float(job.get("time", {}).get("submission", 0))
+    return JobRow(str(job["job_id"]), state, "", job.get("nodes", ""), folder, "", None, submitted, "sacct")

@@ -8,7 +8,19 @@ from mlconsole.plugin_api import Outcome, State
 
 
 class JobRow(NamedTuple):
-    """One job as the controller has it. ``folder`` is its working directory: ours is the job's folder."""
+    """One job as the controller has it, or its accounting.
+
+    Attributes:
+        id: its number, which may be given again.
+        state: one of Slurm's words.
+        reason: why it waits or has ended, in another of its words.
+        nodes: where it runs.
+        folder: its working directory: ours is the job's folder.
+        token: its comment; accounting may not have kept it.
+        exit_code: as accounting has it.
+        submitted: when, in seconds since 1970, as accounting has it.
+        source: who says so.
+    """
 
     id: str
     state: str
@@ -16,6 +28,9 @@ class JobRow(NamedTuple):
     nodes: str
     folder: str
     token: str
+    exit_code: int | None = None
+    submitted: float = 0.0
+    source: str = "squeue"
 
 
 LIVE = {

@@ -38,6 +38,11 @@ class Engines:
             self._start(name)
         self._configure()
 
+    @staticmethod
+    def folder_of(config: pytest.Config) -> Path:
+        """Where the engines of this test run have their files."""
+        return config.stash[ENGINES].folder
+
     def _start(self, name: str) -> None:
         place = self.folder / name
         place.mkdir(mode=0o755)

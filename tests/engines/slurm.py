@@ -1,6 +1,6 @@
 """Slurm on one machine: munged, slurmctld, some slurmds with pretended GPUs, and slurmrestd on a unix socket.
 
-Loopback only, without systemd and without accounting. Twenty ports from 17000 on are one run's own.
+Loopback only, without systemd; with accounting only in ``accounting.py``. Twenty ports from 17000 on are one run's own.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 DebugFlags=NO_CONF_HASH
 """
-NODE = "NodeName=n{n} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=8 RealMemory=4096 Gres=gpu:fake:4\n"
+NODE = (
+    "NodeName=n{n} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=8 RealMemory=4096 Gres=gpu:fake:4"
+    " Features=all,number{n}\n"
+)
 PARTITIONS = """
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefaultTime=60 DefMemPerCPU=100 State=UP
 PartitionName=short Nodes=ALL MaxTime=2 DefaultTime=1 DefMemPerCPU=100 State=UP
@@ -59,10 +62,19 @@ LOOPBACK = ("unshare", "--uts", "--", "sh", "-c", 'hostname localhost; exec "$@"
 
 
 class Slurm:
-    """One cluster of so many nodes."""
+    """One cluster of so many nodes.
 
-    def __init__(self, folder: Path, nodes: int = 2) -> None:
-        self.folder, self.nodes = folder, nodes
+    Args:
+        folder: for all its files.
+        nodes: how many.
+        port: the first of the ports that it listens on.
+    """
+
+    #: The plugins of its slurmrestd; that of accounting does not load without a slurmdbd.
+    speaks = "v0.0.38"
+
+    def __init__(self, folder: Path, nodes: int = 2, port: int = PORT) -> None:
+        self.folder, self.nodes, self.port = folder, nodes, port
         self.daemons = Daemons(folder / "logs")
         self.conf = folder / "slurm.conf"
         self.controllers, self.text = 0, ""
@@ -81,6 +93,7 @@ class Slurm:
         own = [f"--{what}-file={self.folder}/munge.{what}" for what in ("key", "log", "pid", "seed")]
         self.daemons.start("munged", ["munged", "--foreground", "--force", *own, f"--socket={socket}"])
         wait_for(socket.exists, "munged", 15)
+        self.account()
         self.control()
         for number in range(1, self.nodes + 1):
             self.node(f"n{number}")
@@ -92,11 +105,14 @@ class Slurm:
         devices.mkdir(mode=0o755)
         for number in range(4):
             run("mknod", "-m", "666", devices / f"gpu{number}", "c", "1", "3")
-        nodes = "".join(NODE.format(n=number, port=PORT + 9 + number) for number in range(1, self.nodes + 1))
-        self.text = CONF.format(port=PORT, folder=self.folder) + nodes + PARTITIONS
+        nodes = "".join(NODE.format(n=number, port=self.port + 9 + number) for number in range(1, self.nodes + 1))
+        self.text = CONF.format(port=self.port, folder=self.folder) + nodes + PARTITIONS
         self.conf.write_text(self.text)
         (self.folder / "gres.conf").write_text(f"Name=gpu Type=fake File={devices}/gpu[0-3]\n")
         (self.folder / "cgroup.conf").write_text("CgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\n")
+
+    def account(self) -> None:
+        """Start what keeps account of jobs: nothing does."""
 
     def control(self) -> None:
         """Start the controller; it gives no number again that one before it gave, for slurmd would refuse it."""
@@ -113,7 +129,7 @@ class Slurm:
     def _serve_rest(self) -> None:
         # It would refuse to run as the user that Slurm itself runs as (slurmrestd(8), SLURMRESTD_SECURITY).
         env = {**os.environ, "SLURMRESTD_SECURITY": "disable_user_check"}
-        what = ["slurmrestd", "-f", self.conf, "-s", "v0.0.38", "-a", "rest_auth/local", f"unix:{self.rest}"]
+        what = ["slurmrestd", "-f", self.conf, "-s", self.speaks, "-a", "rest_auth/local", f"unix:{self.rest}"]
         self.daemons.start("slurmrestd", what, env)
         wait_for(self.rest.exists, "slurmrestd", 15)
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from engines.ray import Ray
 from jobkit import Jobs, jobs_of, until
 from mlconsole.plugin_api import Outcome, Resources, State, UsageError
 from mlconsole_ray import RayBackend
-from program import Program
 
 pytestmark = pytest.mark.engine("ray")
 SLEEP = "print('up', flush=True); import time; time.sleep(600)"
@@ -114,18 +112,3 @@ def test_a_head_that_is_restarted_ends_nothing_that_runs_and_starts_nothing_twic
     seen = until(lambda: seen if (seen := glance(jobs, handle)).state is State.ENDED else None, 60)
     assert (seen.outcome, is_there(start["child"])) == (Outcome.UNKNOWN, False), seen
     assert starts.read_text() == "s"
-
-
-def test_metrics_come_from_a_folder_that_the_nodes_see(cluster: Ray, cli: Program, tmp_path: Path) -> None:
-    shared, config = tmp_path / "shared", tmp_path / "config.toml"
-    shared.mkdir()
-    config.write_text(f'[backends.ray]\naddress = "{cluster.address}"\nfolder = "{shared}"\n')
-    cli = replace(cli, env={"MLCONSOLE_CONFIG": str(config)})
-    (cli.cwd / "train.py").write_text(
-        "import mlconsole\nwith mlconsole.start_run():\n    for step in range(50):\n"
-        "        mlconsole.log({'loss': 1.0}, step=step)\n"
-    )
-    found = cli.json("launch", "-b", "ray", "--name", "shared", "--", "python3", "train.py")
-    ended = cli.ended(found["id"], 60)
-    assert (ended["outcome"], ended["metrics"]["loss"]["count"]) == ("succeeded", 50)
-    assert list(shared.glob("home/runs/*/log/*.mlog"))

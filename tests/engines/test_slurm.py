@@ -19,7 +19,6 @@ from mlconsole.plugin_api import ActionFailed, Handle, Outcome, State, UsageErro
 from mlconsole_slurm import SlurmBackend
 from mlconsole_slurm.settings import SlurmSettings
 from mlconsole_slurm.words import word_of
-from program import Program
 
 pytestmark = pytest.mark.engine("slurm")
 SLEEP = "print('up', flush=True); import time; time.sleep(600)"
@@ -211,19 +210,3 @@ def test_a_state_word_that_nobody_knows_is_kept_as_it_is(jobs: Jobs) -> None:
     seen = backend._seen(handle, JobRow("1", "DREAMING", "", "n1", "", ""), {})
     assert (seen.reachable, seen.reason) == (False, 'Slurm says "DREAMING"')
     assert word_of("CANCELLED by 0") == "CANCELLED"
-
-
-def test_metrics_come_from_a_folder_that_the_nodes_see(cluster: Slurm, cli: Program, tmp_path: Path) -> None:
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    config = tmp_path / "config.toml"
-    config.write_text(f'[backends.slurm]\nfolder = "{shared}"\npartition = "main"\n')
-    cli = replace(cli, env={"MLCONSOLE_CONFIG": str(config), "SLURM_CONF": os.environ["SLURM_CONF"]})
-    (cli.cwd / "train.py").write_text(
-        "import mlconsole\nwith mlconsole.start_run():\n    for step in range(50):\n"
-        "        mlconsole.log({'loss': 1.0}, step=step)\n"
-    )
-    found = cli.json("launch", "-b", "slurm", "--name", "shared", "--", "python3", "train.py")
-    ended = cli.ended(found["id"], 60)
-    assert (ended["outcome"], ended["metrics"]["loss"]["count"]) == ("succeeded", 50)
-    assert list(shared.glob("home/runs/*/log/*.mlog"))
