@@ -7,10 +7,11 @@ bar, and nothing was bad for the cool-down. So what flaps is one incident. Too l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from mlconsole.records import field, record, replace
 
 
 class AlertState(StrEnum):
@@ -55,7 +56,7 @@ class Verdict(StrEnum):
 LETTERS = {Verdict.BAD: "b", Verdict.BETWEEN: "-", Verdict.CLEAN: "c"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AlertRules:
     """When to open and when to close.
 
@@ -75,7 +76,7 @@ class AlertRules:
 ONCE = AlertRules(cool_down_s=0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """A child of an alert, as one column of a dataset: told with its parent, never by itself."""
 
@@ -84,7 +85,7 @@ class Part:
     effect: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signal:
     """One look at one possible cause of an alert.
 
@@ -113,7 +114,7 @@ class Signal:
     opens: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Track:
     """What is remembered of a cause between looks.
 
@@ -134,7 +135,7 @@ class Track:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AlertStep:
     """A change of state, and why."""
 
@@ -210,7 +211,7 @@ def _to(track: Track, state: AlertState, why: str) -> tuple[Track, AlertStep | N
     return replace(track, state=state), AlertStep(state, why)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AlertChange:
     """One change of an alert: when, to what, by whom and why."""
 
@@ -220,7 +221,7 @@ class AlertChange:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Alert:
     """An alert as it stands.
 
@@ -261,7 +262,7 @@ class Alert:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moment:
     """One line of an incident's timeline: an event, an alert's change, a policy's firing, an audit row."""
 
@@ -271,7 +272,7 @@ class Moment:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Incident:
     """An alert with all that happened about it, the oldest first."""
 

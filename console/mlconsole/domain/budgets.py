@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from mlconsole.domain.costs import month_of
+from mlconsole.records import record
 
 PERCENTS = (50, 80, 100)
 
@@ -37,7 +37,7 @@ class Period(StrEnum):
         return monday, monday + timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Budget:
     """A budget. A hard one refuses what would go beyond it; any one tells when it is half, almost and all spent."""
 
@@ -59,7 +59,7 @@ class Budget:
         return f"{usd(self.microusd)} a {self.period} for {whose}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BudgetState:
     """How a budget stands in the present period: spent, and bound to be spent by runs that live."""
 
@@ -80,7 +80,7 @@ class BudgetState:
         return max((level for level in PERCENTS if self.percent >= level), default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Crossing:
     """A budget reached one of 50, 80 and 100 % of what it allows."""
 
@@ -94,7 +94,7 @@ class Crossing:
         return f'Budget "{self.budget.name}": {self.percent} % reached, {usd(self.spent)} of {self.budget.words} spent.'
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Commitment:
     """What a live run is bound to cost still: micro-dollars an hour up to its time limit, or to the period's end."""
 

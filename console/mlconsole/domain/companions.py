@@ -9,16 +9,16 @@ unproven, then what is newest.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 from mlconsole.domain.contracts import Axis, Verdict, between, check
 from mlconsole.domain.releases import Member
+from mlconsole.records import record
 
 Indices = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """What was found.
 

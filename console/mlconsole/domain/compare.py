@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from mlconsole.domain.runs import Run
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """Runs side by side: for every param and metric its value in each run, what differs first."""
 
@@ -18,7 +18,7 @@ class Comparison:
     rows: tuple[ComparedRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ComparedRow:
     """One param or metric across the compared runs; None where a run does not have it."""
 

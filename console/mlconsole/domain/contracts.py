@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from mlconsole.domain.versions import clauses, satisfies
+from mlconsole.records import field, record
 
 
 class Axis(StrEnum):
@@ -41,7 +41,7 @@ class Requirement(NamedTuple):
         return f"{self.axis.value}:{self.key}{self.constraint}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Contract:
     """What a member provides and requires.
 
@@ -58,7 +58,7 @@ class Contract:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """One requirement held against what is there.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from mlconsole.domain.ledger import cost_us
 from mlconsole.domain.prices import HOUR_US, Rate
+from mlconsole.records import record
 
 
 class Axis(StrEnum):
@@ -24,7 +24,7 @@ class Axis(StrEnum):
     DAY = "day"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostItem:
     """One line of a sum. ``label`` says in words what ``key`` is; ``kwh`` is of the leased GPUs alone."""
 
@@ -35,7 +35,7 @@ class CostItem:
     kwh: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DayCost:
     """What one key of an axis cost on one day, as in ``2026-01-31``; without a key it is IDLE."""
 
@@ -44,7 +44,7 @@ class DayCost:
     microusd: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostPrice:
     """What a machine costs, and who says so."""
 
@@ -52,7 +52,7 @@ class HostPrice:
     rate: Rate
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostReport:
     """Costs by one axis, the dearest first.
 
@@ -79,7 +79,7 @@ class CostReport:
         return None if self.total_microusd is None else self.total_microusd - (self.idle_microusd or 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Burn:
     """What goes on now: micro-dollars an hour of all priced machines, of that unleased, and this month's sums.
 
@@ -93,7 +93,7 @@ class Burn:
     forecast_microusd: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Estimate:
     """What a run would cost: its part of the machine an hour, and in all where it has a time limit.
 

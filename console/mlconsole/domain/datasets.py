@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
+
+from mlconsole.records import record
 
 
 class EntryKind(StrEnum):
@@ -44,7 +45,7 @@ class FileKey(NamedTuple):
     ctime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Partition:
     """The entries directly inside one folder; ``folder`` is relative to the root, their paths to the folder."""
 
@@ -53,7 +54,7 @@ class Partition:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manifest:
     """All of a dataset's entries by folder; ``digest`` is its id, ``blake3:`` and 64 hexadecimal digits."""
 
@@ -87,7 +88,7 @@ class Column(NamedTuple):
     type: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Schema:
     """The columns and the row count of tabular data; None where it is not known, and ``note`` says why."""
 
@@ -96,7 +97,7 @@ class Schema:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where a dataset was seen: a file, a folder, or with ``is_pattern`` a glob pattern, on a host."""
 
@@ -106,7 +107,7 @@ class Place:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DatasetVersion:
     """One version of a named dataset; ``version`` counts from 1 within the name, ``places`` has the newest first."""
 
@@ -127,7 +128,7 @@ class DatasetVersion:
         return f"{self.name}@{self.version}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DatasetPage:
     """A version with its manifest."""
 
@@ -135,7 +136,7 @@ class DatasetPage:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileChange:
     """A path that differs between two manifests, or between a manifest and what is there now.
 
@@ -148,7 +149,7 @@ class FileChange:
     after: Entry | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DatasetDiff:
     """What two versions do not have in common."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+from mlconsole.records import field, record, replace
 
 LEVEL = 0.01
 """The share of false discoveries that is put up with (Benjamini and Hochberg 1995), and on data that did not move the
@@ -56,7 +57,7 @@ class Verdict(StrEnum):
     SCHEMA = "schema"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberShape:
     """How the finite numbers of a column are spread.
 
@@ -81,7 +82,7 @@ class NumberShape:
     above: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CategoryShape:
     """How often each of some values occurs; ``other`` counts the rest.
 
@@ -95,7 +96,7 @@ class CategoryShape:
     is_more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ColumnProfile:
     """What is kept of a column: counts, never rows.
 
@@ -132,7 +133,7 @@ class ColumnProfile:
         return self.rows - self.missing
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SliceProfile:
     """The rows in which a column has one value."""
 
@@ -142,7 +143,7 @@ class SliceProfile:
     columns: tuple[ColumnProfile, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Profile:
     """What is kept of a table: a profile a column, and of some slices the same.
 
@@ -162,7 +163,7 @@ class Profile:
         return next((column for column in self.columns if column.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TestDefinition:
     """What ``drift tests`` says of a test.
 
@@ -189,7 +190,7 @@ class TestDefinition:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bin:
     """The bin or category whose share moved most, and its shares before and now."""
 
@@ -198,7 +199,7 @@ class Bin:
     current: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Histogram:
     """The shares of the same bins or categories before and now."""
 
@@ -212,7 +213,7 @@ class Histogram:
         return max((*self.reference, *self.current), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ColumnResult:
     """What one test says of one column.
 
@@ -257,7 +258,7 @@ class ColumnResult:
         return 0.0 if self.effect is None or not self.floor else self.effect / self.floor
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SchemaFinding:
     """A column that is missing, new, or of another kind. ``level`` is failure or note."""
 
@@ -266,7 +267,7 @@ class SchemaFinding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DriftReport:
     """What a comparison found.
 
@@ -297,7 +298,7 @@ class DriftReport:
         return max(found, key=lambda one: (one.verdict is Verdict.DRIFT, one.weight), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """How verdicts are made.
 
@@ -365,7 +366,7 @@ def moment_words(seconds: float) -> str:
         return f"{seconds:.6g}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckFinding:
     """One expectation and what was found. ``level`` is ok, note or failure; ``count`` the rows or files against it."""
 
@@ -378,7 +379,7 @@ class CheckFinding:
     found: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckReport:
     """What a check of data found, and the columns that are not to be tested for drift because of it."""
 

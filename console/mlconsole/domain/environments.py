@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlconsole.domain.contracts import Axis
 from mlconsole.domain.gates import Gate
 from mlconsole.domain.releases import Release, short
+from mlconsole.records import field, record
 
 if TYPE_CHECKING:
     from mlconsole.domain.rollouts import Rollout
@@ -29,7 +29,7 @@ class Standing(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointer:
     """What an environment shall be: a release and the generation, 0 before the first."""
 
@@ -37,7 +37,7 @@ class Pointer:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observed:
     """What was seen of an environment; None where it was not seen.
 
@@ -53,7 +53,7 @@ class Observed:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Environment:
     """A slot.
 
@@ -108,7 +108,7 @@ class Environment:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Move:
     """One move of a pointer; ``before`` is the release it left, empty for the first."""
 
@@ -123,7 +123,7 @@ class Move:
     outcome: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pin:
     """An axis that may not change; None: no axis may."""
 
@@ -139,7 +139,7 @@ class Pin:
         return f"{what} is pinned by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Freeze:
     """A time in which an environment may not be moved."""
 
@@ -160,7 +160,7 @@ class Freeze:
         return f"frozen by {self.by} until {until}" + (f": {self.reason}" if self.reason else "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EnvironmentPage:
     """An environment with what holds it, what is under way, and how it came here, the newest move first.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from mlconsole.domain.gpu import UNREAD, GpuReading, Value
+from mlconsole.records import record, replace
 
 
 class Activity(StrEnum):
@@ -30,7 +30,7 @@ class Sign(StrEnum):
     CHECKPOINTS = "checkpoints"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evidence:
     """One sign, what it says, and the age of that in seconds. Memory is active while it is held."""
 
@@ -50,7 +50,7 @@ class Holder(StrEnum):
     UNSEEN = "unseen"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rules:
     """Thresholds and times. Powers are parts of the GPU's limit above what it draws when idle."""
 
@@ -77,7 +77,7 @@ class Rules:
     clock_jump_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """What is known of a holder beside the GPU's own figures. A value of None: it has no such thing.
 
@@ -95,7 +95,7 @@ class Facts:
     price_microusd_per_h: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     """What was seen at one moment. ``at_s`` is a clock that never jumps, ``now`` the time of day."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from mlconsole.domain.drift import Kind
+from mlconsole.records import field, record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ColumnExpectation:
     """What is expected of one column; None where nothing is.
 
@@ -34,7 +33,7 @@ class ColumnExpectation:
     constant: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expectations:
     """What is expected of a table.
 

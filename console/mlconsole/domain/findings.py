@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One line of a check-up. ``level`` is ok, note, warning or failure; ``hint`` says what to do."""
 

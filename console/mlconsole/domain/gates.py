@@ -6,11 +6,11 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 DEADLINE_S = 30.0
 HINT = "Write metric:NAME>=0.9, metric:NAME>=present-0.01, command:PROGRAM ARGS, or http:/PATH."
@@ -63,7 +63,7 @@ class GateAnswer(NamedTuple):
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """A metric against a bound: a number, or ``present`` with something added to it or multiplied by it."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Never, TypeVar
+
+from mlconsole.records import fields, record, replace
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -16,7 +17,7 @@ NO_PERMISSION = "no permission"
 NOT_VISIBLE = "host pid, not visible"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Value(Generic[T_co]):
     """A figure and its age in seconds, or None and the word why it is missing. Unknown is never zero."""
 
@@ -128,7 +129,7 @@ class ProcessKind(StrEnum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuProcess:
     """A process that holds GPU memory.
 
@@ -150,7 +151,7 @@ class GpuProcess:
     run_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MigInstance:
     """One slice of a GPU in MIG mode; ``profile`` as NVIDIA writes it, such as ``1g.10gb``."""
 
@@ -161,7 +162,7 @@ class MigInstance:
     memory_total_mib: Value[float] = UNREAD
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class XidEvent:
     """An error that the driver reported for a GPU while we watched it."""
 
@@ -195,7 +196,7 @@ _XID = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuReading:
     """One look at one GPU.
 
@@ -250,7 +251,7 @@ class GpuReading:
 FIGURES: tuple[str, ...] = tuple(f.name for f in fields(GpuReading) if f.type == "Value[float]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuSnapshot:
     """What is known of a host's GPUs now.
 

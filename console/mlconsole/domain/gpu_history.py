@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mlconsole.domain.gpu import Source
+from mlconsole.records import record
 
 #: The widths of the buckets in seconds; each is a multiple of the one before.
 WIDTHS_S = (10, 300, 3600)
@@ -13,7 +13,7 @@ WIDTHS_S = (10, 300, 3600)
 KEPT_FIGURES = ("utilization_percent", "memory_used_mib", "power_w", "temperature_c")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stat:
     """A figure over one bucket. ``count`` 0: it was never known; ``least`` and ``most`` then say nothing."""
 
@@ -43,7 +43,7 @@ class Stat:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PastGpu:
     """A GPU that has a past. ``source`` must be said wherever it is shown, unless it is ``NVML``."""
 
@@ -53,7 +53,7 @@ class PastGpu:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bucket:
     """One GPU over ``width_s`` seconds from ``start_s`` (seconds since the epoch, a multiple of the width).
 
@@ -67,7 +67,7 @@ class Bucket:
     energy_j: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PastPoint:
     """One figure over one bucket, ready for a chart."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.domain.evidence import Evidence, Holder
@@ -11,9 +10,10 @@ from mlconsole.domain.gpu import GpuReading, GpuSnapshot
 from mlconsole.domain.gpu_history import PastPoint
 from mlconsole.domain.idle import IdleClass, Step
 from mlconsole.domain.leases import Lease
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Keep:
     """Somebody's word that a GPU is to be left alone until a moment, however idle it looks."""
 
@@ -22,7 +22,7 @@ class Keep:
     who: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuRow:
     """One GPU with what the catalog knows of it.
 
@@ -73,7 +73,7 @@ class GpuRow:
         return self.idle_class in (IdleClass.EMPTY, IdleClass.HELD, IdleClass.ZOMBIE, IdleClass.STALLED)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuReport:
     """A host's GPUs, or in ``snapshot`` the words why there is nothing to show; ``far``: those of hosts elsewhere."""
 
@@ -87,7 +87,7 @@ class GpuReport:
         return [*self.rows, *(row for report in self.far for row in report.rows)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuPast:
     """One figure of one GPU over time, in buckets of ``width_s``. ``source`` must be said unless it is ``nvml``."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlconsole.domain.gpu import UNREAD, Value
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostReading:
     """One look at a host. ``cpu_percent`` is 0-100 over all processors since the look before.
 

@@ -7,11 +7,11 @@ here acts: the steps are proposals.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from mlconsole.domain.evidence import Activity, Evidence, Holder, Look, Rules, Sign, idle_power_w, weigh
+from mlconsole.records import record, replace
 
 
 class IdleClass(StrEnum):
@@ -39,7 +39,7 @@ class Step(StrEnum):
     TEARDOWN = "teardown"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """What the looks add up to. ``idle_class`` None: too early to say.
 
@@ -57,7 +57,7 @@ class Verdict:
     price_microusd_per_h: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Track:
     """What is remembered between looks; all times are on the looks' own clock."""
 

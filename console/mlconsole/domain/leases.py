@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.domain.gpu import GpuHealth, GpuProcess, GpuReading, GpuSnapshot, ProcessKind
 from mlconsole.errors import ActionFailed, NoRoom
+from mlconsole.records import record
 
 STALE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lease:
     """A run's hold on a GPU. ``until`` is the end that its time limit sets, None where it has none."""
 

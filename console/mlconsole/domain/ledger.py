@@ -7,19 +7,19 @@ evenly by the runs that are alive at each moment. A run without a GPU on a machi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
 from mlconsole.domain.prices import HOUR_US
 from mlconsole.domain.uptime import IDLE, NO_GPU, Uptime
+from mlconsole.records import record
 
 DAY_US = 24 * HOUR_US
 #: Two clocks of one machine may differ by this much before one of them has jumped.
 JUMP_US = 60_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hold:
     """A run's hold on a GPU, or on a machine without one (``gpu`` is :data:`NO_GPU`); ``to_us`` None: it goes on."""
 
@@ -39,7 +39,7 @@ class Hold:
         return max(0, (self.to_us if self.to_us is not None else self.from_us) - self.from_us)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Share:
     """One account's part of an interval: leased time on one GPU, and its cost. Account :data:`IDLE` is nobody."""
 
@@ -49,7 +49,7 @@ class Share:
     microusd: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interval:
     """A stretch of a machine's time within one day, its cost, and whose it was; the shares add up to the cost."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
+
+from mlconsole.records import record
 
 
 class NodeKind(StrEnum):
@@ -50,7 +51,7 @@ class Edge(NamedTuple):
     role: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lineage:
     """A part of the graph around a start.
 
@@ -67,7 +68,7 @@ class Lineage:
     drawn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineagePath:
     """A shortest way from what is above to what is below: nodes in order, and the edges between them."""
 
@@ -76,7 +77,7 @@ class LineagePath:
     drawn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineageDiff:
     """The ancestors that only one of two things has, and how many they share."""
 

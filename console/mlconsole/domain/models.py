@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+from mlconsole.records import record
 
 
 class Tensor(NamedTuple):
@@ -16,7 +17,7 @@ class Tensor(NamedTuple):
     shape: tuple[int | str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signature:
     """What a model file says of itself without being loaded.
 
@@ -39,7 +40,7 @@ class Signature:
     more: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelFile:
     """A file of a model version: its path within the run's artifacts, size, BLAKE3 digest and signature."""
 
@@ -49,7 +50,7 @@ class ModelFile:
     signature: Signature
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelVersion:
     """One version of a registered model; ``aliases`` are those that point to it now."""
 
@@ -70,7 +71,7 @@ class ModelVersion:
         return f"{self.name}@{self.version}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AliasMove:
     """An alias that was pointed to another version; ``before`` is None for its first one."""
 
@@ -81,7 +82,7 @@ class AliasMove:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelPage:
     """A version with its files and its model's aliases, the newest move first."""
 
@@ -90,7 +91,7 @@ class ModelPage:
     history: tuple[AliasMove, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelDiff:
     """What two versions do not have in common: (what, before, after) of each, empty where one lacks it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,6 +10,7 @@ from mlconsole.domain.drift import DriftReport, Profile, Rule, Verdict
 from mlconsole.domain.performance import Predictions
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 
 class WindowKind(StrEnum):
@@ -21,7 +21,7 @@ class WindowKind(StrEnum):
     LAST = "last"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WindowSpec:
     """``rows:1000``, ``24h``, ``last:5``; ``size`` is rows, seconds or files."""
 
@@ -45,7 +45,7 @@ def window_spec(text: str) -> WindowSpec:
     return WindowSpec(WindowKind.TIME, seconds, text.strip())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Baseline:
     """What windows are compared with, from when on.
 
@@ -68,7 +68,7 @@ class Baseline:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Monitor:
     """What is watched, against what, how.
 
@@ -119,7 +119,7 @@ class Monitor:
         return self.checked_at is None or (now - self.checked_at).total_seconds() >= self.every_s
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WindowSummary:
     """A window that was judged.
 
@@ -154,7 +154,7 @@ class WindowSummary:
     baseline: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonitorState:
     """A monitor and its newest windows, the oldest of them first; ``alert`` is the state of its alert."""
 
@@ -169,7 +169,7 @@ class MonitorState:
         return self.windows[-1] if self.windows else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonitorPage:
     """A monitor with what its newest window found.
 
@@ -191,7 +191,7 @@ class MonitorPage:
         return next((one.source for one in self.baselines if one.number == wanted), "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonitorCheck:
     """What a look at a monitor found: the report of its newest window, and the windows that were judged now.
 
@@ -210,7 +210,7 @@ class MonitorCheck:
         return self.report.failed or bool(self.unread) or any(window.verdict in bad for window in self.windows)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplayRow:
     """Stored windows judged with floors times ``factor``: how many are drift, and how often an alert would open."""
 
@@ -222,7 +222,7 @@ class ReplayRow:
     alerts_per_week: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Replay:
     """The windows of a monitor judged anew: by themselves, and by other thresholds."""
 

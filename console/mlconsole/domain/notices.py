@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mlconsole.records import field, record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Notice:
     """One change of an alert, for people elsewhere.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from mlconsole.records import record
 
 
 class Sameness(StrEnum):
@@ -18,7 +19,7 @@ class Sameness(StrEnum):
     NEW = "new"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """One row in which a feature differs: its number from 1, and both values as text, empty for none."""
 
@@ -27,7 +28,7 @@ class Difference:
     serve: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FeatureParity:
     """One feature as training and serving have it.
 
@@ -50,7 +51,7 @@ class FeatureParity:
     first: Difference | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parity:
     """Two programs on the same rows; the features stand in training's order, behind them those it does not have."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mlconsole.domain.drift import ColumnResult, Verdict
+from mlconsole.records import record
 
 
 class Task(StrEnum):
@@ -20,7 +20,7 @@ METRICS = frozenset({"accuracy", "precision", "recall", "f1", "auc_roc", "mae", 
 TASKS = tuple(task.value for task in Task)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Predictions:
     """What a monitor of performance judges: which columns, and where the labels come from.
 
@@ -41,7 +41,7 @@ class Predictions:
     within_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PerformanceProfile:
     """Predictions counted against labels: all that is kept of them.
 
@@ -72,7 +72,7 @@ class PerformanceProfile:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PerformanceReport:
     """Two tables of predictions with their labels.
 

@@ -6,13 +6,13 @@ Pure: a policy, an event and what is known of its past in, a decision with its r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
 from mlconsole.domain.events import Event
 from mlconsole.domain.uptime import Uptime
+from mlconsole.records import field, record
 
 DAY_S = 86_400.0
 DEEPEST = 8
@@ -42,7 +42,7 @@ class FiringState(StrEnum):
         return self not in (FiringState.HELD, FiringState.EXPIRED, FiringState.DECLINED)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """A part of the day in a time zone; one that begins after it ends goes over midnight."""
 
@@ -62,7 +62,7 @@ class Window:
         return f"{self.begin:%H:%M}-{self.end:%H:%M}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """A rule.
 
@@ -116,7 +116,7 @@ class Policy:
         return f"{self.when} if {self.condition}" if self.condition else self.when
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Past:
     """An earlier firing, on both clocks."""
 
@@ -131,7 +131,7 @@ class Past:
         return max(0.0, (now - self.at).total_seconds())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """What a decision is made from.
 
@@ -150,7 +150,7 @@ class Facts:
     chain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What becomes of a policy that an event fits, and why."""
 
@@ -226,7 +226,7 @@ def _words(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Firing:
     """One time that a policy's event and condition fitted: what became of it, and why.
 
@@ -276,7 +276,7 @@ class Firing:
         return self.key if self.key.startswith("cron:") or not self.told else self.told
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyRow:
     """A policy as it stands: what it is, whether it is armed, and how often it did what in the last day."""
 
@@ -289,7 +289,7 @@ class PolicyRow:
     waiting: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyPage:
     """A policy with its newest firings, those held back included."""
 
@@ -297,7 +297,7 @@ class PolicyPage:
     firings: tuple[Firing, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyChange:
     """What applying a file would do with one policy: ``add``, ``change``, ``keep``, ``remove`` or ``refuse``."""
 

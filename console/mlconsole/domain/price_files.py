@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
 from mlconsole.domain.prices import Price, Tenure, microusd
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 MOST_SHOWN = 8
 MOST_USD_PER_H = Decimal(100_000)
@@ -25,7 +25,7 @@ ALL_NINES = re.compile(r"9{3,}(\.9*)?|9{3,}\.0*")
 _TABLE = re.compile(r"\s*\[\[\s*price\s*\]\]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One row as the file has it, and the line it begins on."""
 

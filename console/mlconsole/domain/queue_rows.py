@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.domain.jobs import HostStatus
+from mlconsole.records import record
 
 __all__ = ["HostStatus", "JobLine"]
 #: A run that writes nothing for so long may hang; that is said, and nothing is done about it.
 STALL_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobLine:
     """A run that waits or is under way, as the queue shows it.
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mlconsole.domain.contracts import Axis, Check, Contract, Requirement, Verdict, check, worst
+from mlconsole.records import field, record
 
 FORMAT = "mlconsole release 1"
 SHORT = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """One part of a release.
 
@@ -37,7 +37,7 @@ class Member:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MemberFile:
     """A file of a member: its path within it, and its BLAKE3 digest in hexadecimal digits."""
 
@@ -47,7 +47,7 @@ class MemberFile:
     is_executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Release:
     """An immutable set of members; ``name`` is what people call it and no part of what it is."""
 
@@ -79,7 +79,7 @@ class Release:
         return worst(self.checks)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quarantine:
     """A release that may not be rolled out, and why."""
 
@@ -89,7 +89,7 @@ class Quarantine:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReleasePage:
     """A release with where it is and was live, and its quarantine."""
 
@@ -99,7 +99,7 @@ class ReleasePage:
     places: Mapping[Axis, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReleaseDiff:
     """What two releases do not have in common: (what, before, after) of each."""
 

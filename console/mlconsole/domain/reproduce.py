@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mlconsole.domain.histories import MetricHistory
 from mlconsole.domain.run_diff import Difference
 from mlconsole.domain.runs import Run
+from mlconsole.records import record
 
 
 class Obstacle(Exception):
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
     NOT_RUN = "could not run"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reproduction:
     """A run that was run again.
 

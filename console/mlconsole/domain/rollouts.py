@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from mlconsole.domain.gates import Answer, GateAnswer, together
 from mlconsole.domain.releases import short
+from mlconsole.records import record
 
 
 class RolloutState(StrEnum):
@@ -55,7 +55,7 @@ class RolloutKind(StrEnum):
     AUTOMATIC = "automatic"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rollout:
     """One rollout.
 
@@ -122,7 +122,7 @@ class Rollout:
         return f'The {self.kind.value} of "{self.name}" to {short(self.release_id)} {how} since {since}: {left}.'
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RolloutStep:
     """One entry of a rollout's journal."""
 
@@ -131,7 +131,7 @@ class RolloutStep:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RolloutPage:
     """A rollout with its journal, the oldest entry first."""
 

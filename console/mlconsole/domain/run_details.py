@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlconsole.domain.runs import Outcome, ParamValue, Run, State
+from mlconsole.records import field, record
 
 if TYPE_CHECKING:
     from mlconsole.domain.teardowns import TeardownCommand
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunDetails:
     """What a run's page shows beyond its row."""
 
@@ -28,7 +28,7 @@ class RunDetails:
     teardown: tuple[TeardownCommand, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Artifact:
     """A file, dataset or model that a run said it made or used.
 
@@ -45,7 +45,7 @@ class Artifact:
     metadata: Mapping[str, ParamValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateChange:
     """One entry of a run's timeline: the state it entered, when, and the evidence."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 
 from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.runs import MetricSummary, Run
+from mlconsole.records import record
 
 MOST_LINES = 200
 LONGEST = 200
@@ -40,7 +40,7 @@ class Axis(StrEnum):
         return self not in (Axis.OUTCOME, Axis.METRICS, Axis.FILES)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """One thing that differs; a side that lacks it is empty."""
 
@@ -50,7 +50,7 @@ class Difference:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunDiff:
     """Everything that differs between two runs, causes first."""
 
@@ -64,7 +64,7 @@ class RunDiff:
         return next((row for row in self.rows if row.axis.is_input), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineChange:
     """A line that a patch replaces: its number in the new file, and its text before and after; None for no line."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from mlconsole.domain.jobs import Finaliser, FinaliserState
+from mlconsole.records import record
 
 
 class TeardownState(StrEnum):
@@ -16,7 +16,7 @@ class TeardownState(StrEnum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Teardown:
     """One run's teardown.
 
@@ -58,7 +58,7 @@ class Teardown:
         return f'The teardown of run "{self.name}" ({self.run_id}) is pending since {since}: {left}.'
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TeardownCommand:
     """One of a run's own teardown commands: as it was given with secrets taken out, and what became of it."""
 
