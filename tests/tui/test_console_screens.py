@@ -189,7 +189,7 @@ async def test_audit_says_who_did_what_and_what_came_of_it(reading: Stage) -> No
 
 
 async def test_help_lists_every_action_with_the_reason_where_it_is_off(reading: Stage) -> None:
-    async with opened(reading.console(Location("audit")), (120, 60)) as user:
+    async with opened(reading.console(Location("audit")), (160, 160)) as user:
         await user.presses("question_mark")
         await user.sees("Actions", "off: this console is read-only", "off: it needs a run under the cursor")
         for keyed in KEYED:
@@ -537,6 +537,36 @@ async def test_a_line_that_is_not_whole_yet_is_helped_and_not_blamed(reading: St
         await user.sees("policies policy")
         await user.types("licies")
         await user.sees("mlconsole policy history")
+
+
+async def test_a_filter_that_was_meant_as_a_state_says_how_and_a_sorted_metric_stands_once(reading: Stage) -> None:
+    async with opened(reading.console(Location("runs")), (120, 30)) as user:
+        await user.presses("slash")
+        await user.sees("part of a name; state:failed")
+        await user.types("failed")
+        await user.sees('No run has "failed" in its name', "state:failed")
+        await user.presses("escape")
+        await goes(user, "runs sort:-val/loss")
+        await user.sees("val/loss▾")
+        assert user.text.count("val/loss") == 2, user.text
+
+
+@pytest.mark.parametrize("place", ["run", "model", "compare", "environment", "lineage", "monitor", "alert", "policy"])
+async def test_what_is_not_there_is_said_in_its_place_until_it_is(reading: Stage, place: str) -> None:
+    async with opened(reading.console(Location(place, "nonsense"))) as user:
+        await user.presses("tab")
+        await user.sees("nonsense")
+        assert any("nonsense" in line and ("No " in line or "Nothing" in line) for line in user.lines[2:-2]), user.text
+        assert "Reading" not in user.text
+
+
+async def test_the_audit_leads_to_its_run_and_one_that_has_ended_is_not_to_be_stopped(reading: Stage) -> None:
+    async with opened(reading.console(Location("audit", line="launch")), (120, 30)) as user:
+        await user.presses("enter")
+        await user.sees("Run live", "s stop")
+        user.app.go(Location("run", "broken", cursor="log"))
+        await user.sees("Run broken", "/ search", "e error")
+        await user.sees_no("s stop")
 
 
 async def test_charts_that_have_no_room_are_counted_and_a_section_says_its_keys(reading: Stage) -> None:

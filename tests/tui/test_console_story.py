@@ -86,7 +86,7 @@ async def test_from_a_failed_run_to_a_better_one_and_back_to_the_audit(trained: 
         await user.presses("ctrl+s")
         await user.sees("Enter does it", "as a command:", "--lr 0.01", "5000")
         await user.presses("enter")
-        await user.sees("run relaunch: ")
+        await user.sees("run relaunch: ", " opens it")
         # Follow its log.
         await user.presses("escape")
         await user.sees("slower", "● running")

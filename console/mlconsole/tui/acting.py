@@ -47,6 +47,10 @@ WHERE = {
 """What a cursor that is no run's stands on, and in which place."""
 
 
+LAUNCHING = ("launch", "run relaunch")
+"""Actions whose result is a run that the screen's filter may well not show."""
+
+
 class Acting:
     """Does what a key or the palette asks for, on what the cursor stands on."""
 
@@ -168,7 +172,8 @@ class Acting:
             console.say("")
             console.push_screen(TextDialog(action.name, words))
         else:
-            console.say(f"{action.name}: {words[0] if words else 'done'}", "good")
+            where = f"   :run {result.id} opens it" if isinstance(result, Run) and action.name in LAUNCHING else ""
+            console.say(f"{action.name}: {words[0] if words else 'done'}{where}", "good")
         console.look_again()
 
 

@@ -189,6 +189,8 @@ class Console(PaintedApp[None]):
     def failed(self, error: Exception) -> None:
         """Say what went wrong, where the eyes are."""
         self.say(words_of(error), "error")
+        if (screen := self.place_screen) is not None and screen.is_mounted:
+            screen.show_trouble(words_of(error))
 
     def say(self, text: str, token: str = "value") -> None:
         """Show a notice on the present screen."""

@@ -48,7 +48,7 @@ def column_keys(query: Query, chosen: Sequence[str] = (), usual: Sequence[str] =
     if query.columns:
         return tuple(dict.fromkeys(("name", "state", *query.columns)))
     sorted_by = [key.field.name for key in query.sort if key.field.name not in DEFAULT]
-    rest = chosen or (*usual, *SCREEN_DEFAULT[2:])
+    rest = [key for key in chosen or (*usual, *SCREEN_DEFAULT[2:]) if key.partition(".")[2] not in sorted_by]
     return tuple(dict.fromkeys(("name", "state", *sorted_by, *rest)))
 
 

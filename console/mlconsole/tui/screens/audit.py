@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from mlconsole.domain.audit import AuditRow
 from mlconsole.render import numbers
+from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.rows import Row
@@ -31,7 +32,20 @@ class AuditScreen(ListScreen):
 
     def read(self) -> list[Row]:
         """The newest rows."""
-        return [self._row(row) for row in self.console.ctx.catalog.audit.newest(NEWEST)]
+        found = self.console.ctx.catalog.audit.newest(NEWEST)
+        self._runs = {str(row.seq): run for row in found if (run := _run_of(row))}
+        return [self._row(row) for row in found]
+
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here."""
+        return [("enter", "its run"), *super().keys()]
+
+    def open(self, key: str) -> Location | None:
+        """The run that was changed, or the first of them."""
+        if run := self._runs.get(key):
+            return Location("run", run)
+        self.say("That was not about a run; its params stand below.", "dim")
+        return None
 
     def _row(self, row: AuditRow) -> Row:
         failed = row.result.startswith("failed")
@@ -49,3 +63,10 @@ class AuditScreen(ListScreen):
             ),
             (("when", row.at.timestamp()), ("seq", row.seq)),
         )
+
+
+def _run_of(row: AuditRow) -> str:
+    """The id or the name of the run that a row is about; empty for other things."""
+    runs = row.params.get("runs")
+    first = runs[0] if isinstance(runs, list) and runs else row.params.get("run")
+    return str(first or (row.target if row.action == "launch" else ""))

@@ -184,6 +184,9 @@ class PlaceScreen(Screen[None]):
         self._notice = ((text, token),) if text else ()
         self.show_keys()
 
+    def show_trouble(self, words: str) -> None:
+        """Something went wrong: where nothing was read yet, the words stand in its place and not only in a notice."""
+
     def on_key(self) -> None:
         """A key takes the notice away."""
         if self._notice:

@@ -63,6 +63,11 @@ class CompareScreen(SectionScreen):
         yield Charts(id="curves")
         yield Scatter(id="scatter")
 
+    @property
+    def has_read(self) -> bool:
+        """True when the runs were read once."""
+        return self._seen is not None
+
     def look_again(self) -> None:
         """Read the runs again."""
         self.console.reads.do(self._read, self._show)
@@ -103,10 +108,11 @@ class CompareScreen(SectionScreen):
 def columns_of(runs: Sequence[Run], rows: Sequence[Row]) -> list[Column]:
     """A column for the names and one for each run, as wide as what is in them, within reason."""
     widest = [max((cell_width(clean(row.cells[at][0])) for row in rows), default=0) for at in range(len(runs) + 1)]
-    columns = [Column("key", "DIFFERS / SAME", width=max(14, min(widest[0], 24)), least=12, most=40, priority=0)]
+    key = max(14, min(widest[0], 40))
+    columns = [Column("key", "DIFFERS / SAME", width=min(key, 24), least=12, most=key, priority=0)]
     for at, run in enumerate(runs, 1):
-        width = max(8, min(max(widest[at], cell_width(clean(run.name))), 14))
-        columns.append(Column(run.id, run.name, True, width, 8, 24, priority=at))
+        wide = max(8, widest[at], cell_width(clean(run.name)))
+        columns.append(Column(run.id, run.name, True, min(wide, 14), 8, max(24, min(wide, 60)), priority=at))
     return columns
 
 

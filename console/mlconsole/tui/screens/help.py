@@ -55,9 +55,13 @@ class HelpDialog(ModalScreen[None]):
     def page_lines(self) -> list[list[Span]]:
         """Every action and key that works on the screen below, then places, words and filters."""
         screen = self._of
-        out: list[list[Span]] = [[("Actions", "strong")], *_action_lines(screen)]
-        out += [[], [("Keys here", "strong")]]
+        actions = _action_lines(screen)
+        on = [line for line, is_off in actions if not is_off]
+        out: list[list[Span]] = [[("Actions", "strong")], *on, []] if on else []
+        out += [[("Keys here", "strong")]]
         out += [_entry(keys, words, 16) for keys, words in bound_keys(screen)]
+        if off := [line for line, is_off in actions if is_off]:
+            out += [[], [("Actions that are off here, and why", "strong")], *off]
         out += [[], [("Behind :", "strong")]]
         out += [_entry(place.name, place.summary, 16) for place in PLACES]
         out += [_entry(words, meaning, 16) for words, meaning in WORDS.items()]
@@ -73,16 +77,16 @@ def _entry(left: str, right: str, width: int) -> list[Span]:
     return [(f"  {left:{width}} ", "accent"), (right, "value")]
 
 
-def _action_lines(screen: PlaceScreen) -> list[list[Span]]:
-    """A line for every action that has a key, with the reason where it is off."""
-    out: list[list[Span]] = []
+def _action_lines(screen: PlaceScreen) -> list[tuple[list[Span], bool]]:
+    """A line for every action that has a key, with the reason where it is off, and whether it is."""
+    out: list[tuple[list[Span], bool]] = []
     taken = screen.focused._bindings.key_to_bindings if screen.focused is not None else {}
     for action in (actions.named(keyed.name) for keyed in KEYED):
         why = screen.console.acting.why_off(action)
         if not why and action.key in taken and action.key != "enter":
             why = f"{action.key} is taken here; ^p finds it"
         line = _entry(action.key, action.summary, 16)
-        out.append([*line, (f"  off: {why}", "warn")] if why else line)
+        out.append(([*line, (f"  off: {why}", "warn")], True) if why else (line, False))
     return out
 
 

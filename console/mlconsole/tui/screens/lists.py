@@ -95,6 +95,12 @@ class ListScreen(TableScreen):
             self.table.set_source(ListSource(found), order=self.column_keys)
         self.show_foot()
 
+    def show_trouble(self, words: str) -> None:
+        """Say it in place of rows, where none were read."""
+        if self._shown is None and self.table.empty != words:
+            self.table.empty = words
+            self.table.set_source(ListSource([]))
+
     def show_foot(self) -> None:
         """Say in the foot what the row under the cursor has no room for."""
         foot, key = self.query_one_optional("#foot", Foot), self.table.cursor_key

@@ -16,7 +16,7 @@ from mlconsole.catalog.gpu_rollups import GpuHistory
 from mlconsole.domain.gpu_history import PastGpu
 from mlconsole.domain.query import Query
 from mlconsole.domain.run_details import RunDetails
-from mlconsole.domain.runs import Run
+from mlconsole.domain.runs import Run, State
 from mlconsole.errors import NotFound
 from mlconsole.render.curves import XAxis
 from mlconsole.render.states import mark_of
@@ -109,6 +109,12 @@ class RunScreen(SectionScreen):
         found = self._seen.details.run.id if self._seen else self.location.target
         return (found,) if cursor == "marked" else found
 
+    def keys(self) -> list[tuple[str, str]]:
+        """The keys that matter here; one that has ended is not stopped."""
+        is_over = self._seen is not None and self._seen.details.run.state is State.ENDED
+        found = super().keys()
+        return [each for each in found if not (is_over and each[1] == "stop")]
+
     def look_again(self) -> None:
         """Read the run again."""
         if self.section == "gpus":
@@ -164,6 +170,7 @@ class RunScreen(SectionScreen):
         self.query_one("#log", LogView).open(seen.log)
         self.query_one("#gpus", Charts).show_charts(seen.gpus)
         self.show_page()
+        self.show_keys()
         self.show_title()
 
     def show_title(self, right: Sequence[Span] = ()) -> None:

@@ -12,7 +12,7 @@ from mlconsole.domain.query import Query
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.tables import TableScreen
 from mlconsole.tui.sources import RunsSource, column_keys, columns
-from mlconsole.tui.typed import command_of
+from mlconsole.tui.typed import STATES, command_of
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.prompt import Prompt
 from mlconsole.tui.widgets.rows import Row
@@ -28,6 +28,7 @@ class RunsScreen(TableScreen):
         Binding("f5", "again", "read again"),
         Binding("K", "copy_command", "copy the command that lists the same"),
     ]
+    filter_help: ClassVar[str] = "part of a name; state:failed  val/loss<0.3  lr=0.1  tag:x  user:me  sort:-val/acc"
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
     shown_keys: ClassVar[tuple[str, ...]] = ("launch", "run stop", "run compare", "run relaunch", "run tag")
 
@@ -44,9 +45,18 @@ class RunsScreen(TableScreen):
             marks=self.console.marks,
             cursor=self.location.cursor,
             rows=self.console.take_first_rows(),
-            empty="No runs here. l launches one; in a script: import mlconsole. Esc takes a filter away.",
+            empty=self._empty(),
             id="runs",
         )
+
+    def _empty(self) -> str:
+        """What to say where there are no runs: a word that is a state was meant as one."""
+        for word in self.location.line.lower().split():
+            if word in STATES:
+                return f'No run has "{word}" in its name. For those in that state: state:{word}. Esc takes it away.'
+        if self.query_line.where is not None:
+            return "No runs here: none fits the filter. Esc takes it away; ? tells what may stand in it."
+        return "No runs here yet. l launches one; in a script: import mlconsole."
 
     def _source(self) -> RunsSource:
         console = self.console
@@ -105,6 +115,7 @@ class RunsScreen(TableScreen):
 
     def show_query(self) -> None:
         """Show the runs of another line."""
+        self.table.empty = self._empty()
         self._rows = self._source()
         self.table.set_source(self._rows, columns(self.column_keys))
 

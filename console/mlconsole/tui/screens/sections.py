@@ -46,6 +46,7 @@ class SectionScreen(PlaceScreen):
 
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
+        self._is_in_trouble = False
         self.section = location.cursor if location.cursor in self.sections else self.sections[0]
 
     def content(self) -> Iterable[Widget]:
@@ -84,7 +85,7 @@ class SectionScreen(PlaceScreen):
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
         here = self.section_keys()
-        return [(f"1-{len(self.sections)} tab", "section"), *here[:1], ("-", "back"), *super().keys(), *here[1:]]
+        return [(f"1-{len(self.sections)} tab", "section"), *here[:2], ("-", "back"), *super().keys(), *here[2:]]
 
     def section_keys(self) -> list[tuple[str, str]]:
         """The keys of the section that is shown, the one that matters most first."""
@@ -95,9 +96,27 @@ class SectionScreen(PlaceScreen):
         """Fill the head, which is as high as its lines."""
         self.query_one("#head", Head).show(lines)
 
+    @property
+    def has_read(self) -> bool:
+        """True when the thing was read once."""
+        return any(self.page_lines(name) is not None for name in self.sections if name not in self.own_widgets)
+
+    def show_trouble(self, words: str) -> None:
+        """Say it in place of the section, where nothing was read."""
+        if not self.has_read:
+            self._is_in_trouble = True
+            for name in self.own_widgets:
+                self.query_one(f"#{name}").display = False
+            page = self.query_one("#page", Page)
+            page.display = True
+            page.show([[(words, "warn")]])
+
     def show_page(self) -> None:
         """Fill the page with the lines of the section that is shown."""
-        if self.section not in self.own_widgets and (lines := self.page_lines(self.section)) is not None:
+        if self._is_in_trouble and self.has_read:
+            self._is_in_trouble = False
+            self.show_section()
+        elif self.section not in self.own_widgets and (lines := self.page_lines(self.section)) is not None:
             self.query_one("#page", Page).show(lines, folds=self.section not in DRAWN)
 
     def show_section(self) -> None:

@@ -34,6 +34,7 @@ class TableScreen(PlaceScreen):
         Binding("y", "copy('id')", "copy the id, or those of the marked runs"),
     ]
     empty: str = "Nothing here."
+    filter_help: ClassVar[str] = "part of any text, or COLUMN:text; sort:COLUMN, sort:-COLUMN; Enter keeps it"
 
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
@@ -109,6 +110,8 @@ class TableScreen(PlaceScreen):
         self._before = self.location.line
         # A blank at the end: what is typed next is another term.
         self.action_prompt("/", f"{self._before} " if self._before else "")
+        if not self._before:
+            self.show_line("title", [(self.filter_help, "dim")])
 
     def action_order(self) -> None:
         """Open the line with a sort to complete."""

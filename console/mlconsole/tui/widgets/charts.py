@@ -210,7 +210,8 @@ class Charts(Widget, can_focus=True):
         """The keys that matter here; first of all that there are more charts than have room."""
         count = len(self.sheet.charts)
         more = [("j k", f"chart {self.chosen + 1} of {count}")] if len(self._places) < count else []
-        return [*more, ("enter", "enlarge"), ("a", "x axis")] if count else []
+        larger = [("enter", "enlarge")] if count > 1 and len(self._places) > 1 else []
+        return [*more, *larger, ("a", "x axis")] if count else []
 
     # Drawing.
 

@@ -20,6 +20,7 @@ from mlconsole.domain.plans import Effect, Plan
 from mlconsole.render.plan_lines import plan_lines
 from mlconsole.render.sanitise import clean
 from mlconsole.tui.widgets.field import Field
+from mlconsole.tui.widgets.folding import fold
 from mlconsole.tui.widgets.line import Line, Span
 from mlconsole.tui.widgets.page import Page
 
@@ -41,6 +42,8 @@ class ViewWanted(Message):
         self.text = text
 
 
+COMMAND_LINES, NARROWEST = 3, 70
+"""A command in a form takes so many lines: of a longer one both ends are shown, its flags stand at the end."""
 SCROLLS = ("up", "down", "pageup", "pagedown")
 
 
@@ -226,7 +229,9 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
             text = command_of(self.action, self.values())
         except ValueError as error:
             text = str(error)
-        self.query_one("#command", Static).update(Content(clean(text, 400)))
+        static = self.query_one("#command", Static)
+        lines = fold([(text, "dim")], static.size.width or NARROWEST, COMMAND_LINES)
+        static.update(Content("\n".join("".join(part for part, _ in line) for line in lines)))
 
     def values(self) -> dict[str, Any]:
         """What the fields hold, by param.

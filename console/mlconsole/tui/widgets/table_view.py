@@ -96,7 +96,7 @@ class TableView(Widget, can_focus=True):
             words, token = str(self.error) or type(self.error).__name__, "error"
         elif self._is_answered:
             words = self.empty
-        lines = fold([("  ", token), (words, token)], self.size.width)
+        lines = fold([("  ", "label"), (words, token)], self.size.width)
         return self._lines.spans(lines[at]) if at < len(lines) else self._lines.blank()
 
     def unseen(self, row: Row) -> list[tuple[Column, Cell]]:
