@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import csv
+import gzip
+import json
 import math
 import shutil
 import subprocess
@@ -7,6 +10,8 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -148,19 +153,46 @@ def test_the_demo_s_rules_tell_what_they_would_have_done(demo: Demo) -> None:
 def test_what_the_demo_serves_gives_its_data_back_alone_and_then_its_code(demo: Demo, tmp_path: Path) -> None:
     program, code = demo.program, tmp_path / "served"
     shutil.copytree(SERVED, code)
-    (code / "README").write_text("other code\n")
+    text = (code / "serve.py").read_text()
+    (code / "serve.py").write_text(
+        text.replace('"model": self.path.name,', '"model": self.path.name, "code": "other",')
+    )
     program.json("dataset", "add", ".demo/data/recent.csv", "--name", "recent")
     program.json("release", "create", "--base=digits-3", "--data=recent", f"--code={code}", "--name=other")
-    parts = [live_parts(program)]
+    parts, answers = [live_parts(program)], [answered(program)]
     for words in (("env", "rollout", "prod", "other"), *(("rollback", "prod", f"--axis={axis}") for axis in AXES)):
         done = program(*words, "--yes")
         assert done.code == 0, done.err
         parts.append(live_parts(program))
+        answers.append(answered(program))
 
     before, both, without_data, without_code = parts
     assert {axis for axis in before if before[axis] != both[axis]} == {"data", "code"}
     assert without_data == {**both, "data": before["data"]}
     assert without_code == before
+    # What is served says the same: the model answers alike all along, in the words of the code that is live then.
+    assert [one.pop("code", "") for one in answers] == ["", "other", "other", ""]
+    releases = [one.pop("release") for one in answers]
+    assert len(set(releases)) == 3 and releases[0] == releases[-1]
+    assert all(one == answers[0] for one in answers) and len(set(answers[0]["digits"])) > 5
+
+
+def answered(program: Program) -> dict[str, Any]:
+    """What the live model says of some images."""
+    with gzip.open(digits_file(), "rt", newline="") as file:
+        images = [[float(cell) for cell in row[:64]] for row in islice(csv.reader(file), 50)]
+    body = json.dumps({"images": images, "log": False}).encode()
+    endpoint = program.json("env", "show", "prod")["observed"]["endpoint"]
+    with urllib.request.urlopen(f"{endpoint}/predict", body, timeout=20) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def digits_file() -> Path:
+    """The images that scikit-learn brings along."""
+    spec = find_spec("sklearn")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
 
 
 def live_parts(program: Program) -> dict[str, Any]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +90,40 @@ class Lab:
         done = self.cli("reproduce", thing, *own, *words, "--json", deadline_s=100)
         return done.code, done.document
 
+    def from_index(self, thing: str, wheels: Path) -> tuple[int, dict[str, Any]]:
+        """Again, with packages from the index that pip is configured with: these wheels, on loopback."""
+        with index(wheels) as url:
+            added = {"PIP_INDEX_URL": url, "PIP_NO_CACHE_DIR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+            done = self.cli("reproduce", thing, "--json", deadline_s=100, **added)
+        return done.code, done.document
+
+
+@contextmanager
+def index(wheels: Path) -> Iterator[str]:
+    """A package index of the simple form (PEP 503) that serves some wheels of one project."""
+    (name,) = os.listdir(wheels)
+    page = f'<!doctype html><a href="/files/{name}">{name}</a>'.encode()
+
+    class Simple(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_file, is_page = self.path == f"/files/{name}", self.path == "/simple/tinylib/"
+            body = (wheels / name).read_bytes() if is_file else page if is_page else b""
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Type", "application/octet-stream" if is_file else "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Simple) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/simple/"
+        finally:
+            server.shutdown()
+
 
 @pytest.fixture
 def lab(cli: Program) -> Lab:
@@ -137,7 +176,7 @@ def test_an_edited_line_is_named(lab: Lab) -> None:
         assert {"params", "metrics", "files"} <= {row["axis"] for row in found["rows"]}
 
 
-def test_a_bumped_library_is_named_and_the_recorded_one_is_built_from_wheels(lab: Lab) -> None:
+def test_a_bumped_library_is_named_and_the_recorded_one_is_built_from_wheels_or_an_index(lab: Lab) -> None:
     wheels, newer = lab.cli.cwd / "wheels", lab.cli.cwd / "newer"
     for folder, version in ((wheels, "1.0"), (newer, "1.1")):
         folder.mkdir()
@@ -146,14 +185,18 @@ def test_a_bumped_library_is_named_and_the_recorded_one_is_built_from_wheels(lab
     lab.train("first", python=old)
 
     _, missing = lab.again("first", "--wheels", str(newer))
+    _, bumped_there = lab.from_index("first", newer)
+    _, from_index = lab.from_index("first", wheels)
+    shutil.rmtree(lab.cli.home / "reproduced" / "environments")
     built_code, built = lab.again("first", "--wheels", str(wheels))
     _, other = lab.again("first", python=new)
     _, anyway = lab.again("first", "--anyway", python=new)
 
     assert (built_code, built["verdict"]) == (0, "bit-identical"), built
     bumped = {"axis": "packages", "key": "tinylib", "before": "1.0", "after": "1.1"}
-    assert [missing["verdict"], other["verdict"]] == ["could not run"] * 2
-    assert other["first_difference"] == bumped
+    assert [one["verdict"] for one in (missing, bumped_there, other)] == ["could not run"] * 3
+    assert [one["first_difference"] for one in (missing, bumped_there, other)] == [bumped] * 3
+    assert from_index["verdict"] == "bit-identical", from_index
     assert anyway["first_difference"] == bumped and anyway["verdict"] == "bit-identical"
 
 

@@ -20,6 +20,8 @@ BYSTANDERS = frozenset(("pip", "setuptools", "wheel", "mlconsole", "python"))
 DEADLINE_S = 3600
 PROBE = "import json, sys; print(json.dumps([sys.path, list(sys.version_info[:3]), sys.implementation.name]))"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+UNHAD = re.compile(r"the requirement ([\w.-]+)==(\S+) \(from versions: ([^)]*)\)")
+"""What pip says of a version that its index does not have."""
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
 
@@ -110,6 +112,8 @@ def _run(argv: list[str], what: str) -> None:
         raise _obstacle(what, "recorded", str(error)) from None
     if done.returncode:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+        if found := next((match for line in said if (match := UNHAD.search(line))), None):
+            raise _obstacle(found[1], found[2], found[3] if found[3] != "none" else "not in the index")
         raise _obstacle(what, "recorded", next((line for line in said if "ERROR" in line), said[-1] if said else ""))
 
 
