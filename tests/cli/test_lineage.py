@@ -129,11 +129,23 @@ with mlconsole.start_run(name="on") as run:
 
 
 def test_a_file_that_was_only_logged_is_known_by_its_bytes(trained: Program) -> None:
+    trained = Indoors(trained.home, trained.cwd)
     (trained.cwd / "alone.csv").write_text("x\n3\n")
     assert trained.record(TRAIN.replace('"data"', '"alone.csv"').replace('"net"', '"other"')).returncode == 0
     (trained.cwd / "copy.csv").write_text("x\n3\n")
     (trained.cwd / "stray.csv").write_text("x\n4\n")
 
+    (trained.cwd / "folder" / "in").mkdir(parents=True)
+    (trained.cwd / "folder" / "in" / "b.csv").write_text("x\n5\n")
+    assert trained.record(TRAIN.replace('"data"', '"folder"').replace('"net"', '"third"')).returncode == 0
+    (trained.cwd / "inner.csv").write_text("x\n5\n")
+    trained.json("model", "register", "third", "--name", "m")
+    trained.json("release", "create", "--model", "m@1", "--name", "v1")
+    trained.json("env", "create", "prod", "--target", f"directory:{trained.cwd / 'served'}")
+    assert trained("env", "rollout", "prod", "v1", "--yes").code == 0
+
+    live = trained.json("lineage", "down", "inner.csv", "--live")["items"]
+    assert [one["label"] for one in live] == ["prod #1"], "a file inside of a folder that was only logged"
     assert trained.json("lineage", "down", "copy.csv", "--live")["items"] == []
     assert trained("lineage", "down", "stray.csv", "--live").code == 4
 

@@ -128,10 +128,11 @@ def _starts(ctx: Context, word: str) -> list[Node]:
     if not os.path.isfile(word):
         return [find(ctx, word)]
     from mlconsole.content.hashing import Hasher  # 3 ms, for a file
-    from mlconsole.recorder.artifacts import describe  # 1 ms; what log_dataset() computes
+    from mlconsole.recorder.artifacts import describe, measure  # 1 ms; what log_dataset() and log_model() compute
 
     digest, _ = Hasher(cancelled=ctx.cancelled.is_set).digest(os.path.realpath(word))
-    keys = [*ctx.catalog.datasets.with_file(digest), describe(word).digest]
+    logged = {describe(word).digest, measure(word).digest}
+    keys = [*ctx.catalog.datasets.with_file(digest), *logged, *ctx.catalog.lineage.with_file(logged)]
     if not (found := ctx.catalog.lineage.by_key(keys)):
         raise NotFound(f'Nothing in this catalog has the bytes of "{word}".', "See: mlconsole dataset list")
     return list(found.values())

@@ -7,6 +7,15 @@ on a run's row. What was ingested before there was lineage gets its nodes and ed
 
 from __future__ import annotations
 
+LOGGED_FILES = """
+CREATE TABLE logged_file (
+    digest TEXT NOT NULL,
+    node INTEGER NOT NULL REFERENCES node(n),
+    path TEXT NOT NULL,
+    PRIMARY KEY (digest, node, path)
+) STRICT, WITHOUT ROWID;
+"""
+
 CONTENT = """
 CREATE TABLE dataset (
     n INTEGER PRIMARY KEY,

@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from mlconsole.catalog.experiments import experiment_number
-from mlconsole.catalog.lineage import note_code, note_environment, note_file
+from mlconsole.catalog.lineage import (
+    USED_MODEL,
+    file_key,
+    note_code,
+    note_environment,
+    note_file,
+    note_inner_files,
+)
 from mlconsole.catalog.run_changes import (
     NewRun,
     insert_run,
@@ -150,6 +157,9 @@ def _artifact(db: sqlite3.Connection, run: int, writer: int, event: Event, now: 
     at, metadata = moment_of(event.get("t"), now), _mapping(event.get("metadata"))
     named = (_text(event["e"]), _text(event.get("name")), path)
     put_artifact(db, run, NewArtifact(*named, _whole(event.get("size")), digest, at, metadata))
+    if event.get("files"):
+        kind = "model" if named[0] == USED_MODEL else named[0]
+        note_inner_files(db, file_key(kind, named[1], digest), _inner_files(event["files"]))
 
 
 def put_artifact(db: sqlite3.Connection, run: int, artifact: NewArtifact) -> None:
@@ -166,6 +176,12 @@ def put_artifact(db: sqlite3.Connection, run: int, artifact: NewArtifact) -> Non
     }
     db.execute(INSERT_ARTIFACT, row)
     note_file(db, run, artifact.kind, artifact.name, artifact.digest, artifact.at)
+
+
+def _inner_files(found: object) -> list[tuple[str, str]]:
+    """The files of a folder and their digests, as far as an event says them."""
+    pairs = (one for one in _list(found) if isinstance(one, list) and len(one) == 2)
+    return [(path, digest) for path, digest in pairs if isinstance(path, str) and isinstance(digest, str)]
 
 
 def _end(db: sqlite3.Connection, run: int, writer: int, event: Event, now: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from mlconsole.catalog.rows import EPOCH, moment
@@ -21,6 +21,15 @@ INSERT INTO edge (below, above, role)
 SELECT below.n, above.n, :role FROM node AS below JOIN node AS above
 WHERE below.key = :below AND above.key = :above AND below.n != above.n
 ON CONFLICT DO NOTHING
+"""
+INSERT_INNER = """
+INSERT INTO logged_file (digest, node, path) SELECT :digest, n, :path FROM node WHERE key = :key ON CONFLICT DO NOTHING
+"""
+SELECT_WITH_FILE = """
+SELECT DISTINCT node.key
+FROM json_each(:digests) AS wanted
+CROSS JOIN logged_file ON logged_file.digest = wanted.value
+JOIN node ON node.n = logged_file.node
 """
 SELECT_MADE = """
 SELECT 1
@@ -132,6 +141,12 @@ def _note_used_model(db: sqlite3.Connection, run: int, name: str, digest: str, a
     # A run that goes on from what it made itself, as one that was resumed does, is not its own past.
     if db.execute(SELECT_MADE, {"below": storable(model), "above": mine}).fetchone() is None:
         put_edge(db, mine, model, "used")
+
+
+def note_inner_files(db: sqlite3.Connection, key: str, files: Iterable[tuple[str, str]]) -> None:
+    """Keep which files a folder holds, by path and digest; for a write transaction."""
+    rows = [{"key": storable(key), "path": storable(path), "digest": storable(digest)} for path, digest in files]
+    db.executemany(INSERT_INNER, rows)
 
 
 def version_key(label: str) -> str:
@@ -321,6 +336,11 @@ class LineageGraph:
         """Nodes by key, those that there are."""
         rows = self._store.read(SELECT_KEYS, {"keys": json.dumps([storable(key) for key in keys])})
         return {str(row[2]): _node(row) for row in rows}
+
+    def with_file(self, digests: Iterable[str]) -> list[str]:
+        """The keys of folders that runs logged and that hold a file of one of these digests."""
+        rows = self._store.read(SELECT_WITH_FILE, {"digests": json.dumps(list(digests))})
+        return [str(row[0]) for row in rows]
 
     def starting(self, prefix: str) -> list[Node]:
         """All nodes whose key starts so, the oldest first."""

@@ -293,6 +293,12 @@ def _baselines(db: Database) -> None:
     _script(db, BASELINES)
 
 
+def _logged_files(db: Database) -> None:
+    from mlconsole.catalog.content_schema import LOGGED_FILES  # Read only where there is something to migrate.
+
+    _script(db, LOGGED_FILES)
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -310,6 +316,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _causes,
     _spans,
     _baselines,
+    _logged_files,
 )
 VERSION = len(MIGRATIONS)
 

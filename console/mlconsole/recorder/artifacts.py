@@ -18,11 +18,15 @@ _EMPTY = ("", ".", "..")
 
 
 class Stored(NamedTuple):
-    """What became of a file or folder: its path, size in bytes and digest (``kind:hex``), where they are known."""
+    """What became of a file or folder: its path, size in bytes and digest (``kind:hex``), where they are known.
+
+    ``files`` are those of a folder whose bytes were read: the path inside and the digest of each.
+    """
 
     path: str
     size: Optional[int]
     digest: str
+    files: tuple[tuple[str, str], ...] = ()
 
 
 class _TooMany(ValueError):
@@ -63,16 +67,16 @@ def store(source: str, root: str, name: str) -> Stored:
     target = safe_name(name)
     if not os.path.isdir(source):
         return _copy_file(source, root, target)
-    digests = []
+    files = []
     size = 0
     # All names first: the run's own folder may lie in the one that is copied.
     for path in list(_files_of(source)):
         inner = os.path.relpath(path, source)
         copied = _copy_file(path, root, f"{target}/{safe_name(inner)}")
-        digests.append(f"{inner}\0{copied.digest}\n")
+        files.append((inner, copied.digest))
         size += copied.size or 0
     os.close(_open_folder(root, target.split("/")))
-    return Stored(target, size, _digest_of_text("".join(digests), "sha256-tree"))
+    return _tree(target, size, files)
 
 
 def describe(source: str) -> Stored:
@@ -97,8 +101,7 @@ def describe(source: str) -> Stored:
     if size > _WHOLE_DIGEST:
         lines = [f"{os.path.relpath(inner, path)}\0{length}\n" for inner, length in files]
         return Stored(path, size, _digest_of_text("".join(lines), "sha256-list"))
-    lines = [f"{os.path.relpath(inner, path)}\0{_describe_file(inner).digest}\n" for inner, _ in files]
-    return Stored(path, size, _digest_of_text("".join(lines), "sha256-tree"))
+    return _tree(path, size, [(os.path.relpath(inner, path), _describe_file(inner).digest) for inner, _ in files])
 
 
 def measure(source: str) -> Stored:
@@ -112,8 +115,13 @@ def measure(source: str) -> Stored:
     if not os.path.isdir(path):
         return _measure_file(path)
     found = [(os.path.relpath(inner, path), _measure_file(inner)) for inner in _files_of(path)]
-    text = "".join(f"{inner}\0{one.digest}\n" for inner, one in found)
-    return Stored(path, sum(one.size or 0 for _, one in found), _digest_of_text(text, "sha256-tree"))
+    return _tree(path, sum(one.size or 0 for _, one in found), [(inner, one.digest) for inner, one in found])
+
+
+def _tree(path: str, size: int, files: list[tuple[str, str]]) -> Stored:
+    """A folder by the names and digests of its files."""
+    text = "".join(f"{inner}\0{digest}\n" for inner, digest in files)
+    return Stored(path, size, _digest_of_text(text, "sha256-tree"), tuple(files))
 
 
 def _measure_file(path: str) -> Stored:

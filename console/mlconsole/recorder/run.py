@@ -16,6 +16,9 @@ from mlconsole.recorder.redact import argv_secrets, redact_mapping, redact_text,
 from mlconsole.recorder.values import Cleaner, as_mapping, as_tags, as_text
 from mlconsole.recorder.writer import Writer
 
+_MOST_NAMED = 1000
+"""The files of a folder are named one by one up to so many, so that each can be traced."""
+
 Path = Union[str, "os.PathLike[str]"]
 Tags = Union[str, Mapping[str, object], Iterable[str]]
 
@@ -157,6 +160,7 @@ class Run:
                 size,
                 digest or (found.digest if found else ""),
                 metadata,
+                found.files if found else (),
             )
         except Exception as error:  # noqa: BLE001  whatever was passed, the training goes on
             self._lose("dataset", error)
@@ -184,7 +188,7 @@ class Run:
             else:
                 found = artifacts.measure(path)
             called = name or (os.path.basename(found.path) if found.path else path)
-            self._describe("used_model", called, found.path, found.size, found.digest, metadata)
+            self._describe("used_model", called, found.path, found.size, found.digest, metadata, found.files)
         except Exception as error:  # noqa: BLE001  whatever was passed, the training goes on
             self._lose("used_model", error)
 
@@ -259,7 +263,7 @@ class Run:
                 called = stored.path
             else:
                 stored = artifacts.describe(source)
-            self._describe(kind, called, stored.path, stored.size, stored.digest, metadata)
+            self._describe(kind, called, stored.path, stored.size, stored.digest, metadata, stored.files)
         except Exception as error:  # noqa: BLE001  whatever was passed, the training goes on
             self._lose(kind, error)
 
@@ -271,9 +275,13 @@ class Run:
         size: Optional[int],
         digest: str,
         metadata: Optional[Mapping[str, object]],
+        files: tuple[tuple[str, str], ...] = (),
     ) -> None:
         more = Cleaner().clean(dict(metadata or {}))
-        self._event(kind, {"name": name, "path": path, "size": size, "digest": digest, "metadata": more})
+        content = {"name": name, "path": path, "size": size, "digest": digest, "metadata": more}
+        if 0 < len(files) <= _MOST_NAMED:
+            content["files"] = [list(one) for one in files]
+        self._event(kind, content)
 
     def _lose(self, kind: str, error: BaseException) -> None:
         reason = redact_text(f"{kind}: {reason_of(error)}", self._secrets)
