@@ -207,9 +207,11 @@ def test_a_hard_budget_refuses_a_launch_with_the_figures(rich: Program) -> None:
     rich("budget", "set", "lab", "--usd", "20000", "--hard")
 
     done = rich("--json", "launch", "--time-limit", "1h", "--", "true")
+    plan = rich.json("launch", "--time-limit", "1h", "--dry-run", "--", "true")
 
     assert done.code == 1
     assert "spent + $0.00 committed + $36,000.00 for this run" in done.error["message"]
+    assert any("as things stand it will be refused: budget" in step["text"] for step in plan["steps"])
     assert len(rich.json("run", "list")["items"]) == 1
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,24 @@ def test_the_plan_of_a_launch_names_the_gpus(lab: tuple[Program, FakeDriver]) ->
     assert any(step["touches"] == uuid(0) for step in plan["steps"])
     assert "--gpus 1" in plan["command"]
     assert not program.home.exists()
+
+
+def test_the_plan_of_the_first_launch_knows_its_part_of_the_machine_and_can_be_said_again(
+    cli: Program, tmp_path: Path
+) -> None:
+    program, _ = on_gpus(priced(cli, "usd_per_h = 90"), tmp_path, 8)
+    wishes = ("--name", "two words", "--gpus", "2", "--time-limit", "2h", "--retry", "oom=1", "--hold", "--env", "A=b")
+    secret = ("--env", "API_TOKEN=hunter2", "--teardown", "destroy --password hunter2")
+
+    plan = program.json("launch", *wishes, *secret, "--dry-run", "--", "train", "a b")
+    again = shlex.split(plan["command"])
+
+    assert plan["cost_usd"] == 45
+    assert program.json("cost", "estimate", "--gpus", "2", "--time-limit", "2h")["usd"] == 45
+    assert "hunter2" not in plan["command"] and again[-3:] == ["--", "train", "a b"]
+    pairs = list(pairwise(again))
+    assert all(pair in pairs for pair in zip(wishes[::2][:4], wishes[1::2][:4], strict=True)) and "--hold" in again
+    assert program.json("launch", "--dry-run", *again[2:])["command"] == plan["command"]
 
 
 def test_a_run_is_charged_for_its_gpus_and_the_rest_is_idle(cli: Program, tmp_path: Path) -> None:

@@ -98,6 +98,28 @@ def test_a_pid_that_cannot_be_seen_is_said_to_be_the_hosts(lab: tuple[Program, F
     assert "host pid, not visible" in program("gpu", "list").out
 
 
+def test_what_a_gpu_is_troubled_by_and_split_into_is_said_and_a_power_cap_is_no_trouble(
+    lab: tuple[Program, FakeDriver],
+) -> None:
+    program, driver = lab
+    driver.figures[1] |= {"throttle": 0x4 | 0x40, "ecc_u": 3}
+    driver.write("set 0 mig_mode 1", "mig 0 0 1 4000 20000 MIG-aaaa 3g.20gb", "process 0 C 4194999 900 40 1")
+
+    lines = program("gpu", "list").out.splitlines()
+
+    assert "GPU 0: MIG instance 3g.20gb, 3.9/20 GiB, MIG-aaaa" in lines
+    assert "GPU 0: process 4194999 (host pid, not visible), 0.9 GiB in MIG 3g.20gb" in lines
+    assert "GPU 1: clocks held back: too hot, slowed by the hardware" in lines
+    assert "GPU 1: 3 memory errors that were not corrected" in lines
+    assert not any("power cap" in line for line in lines)
+
+
+def test_a_gpu_has_its_price_before_the_first_run(lab: tuple[Program, FakeDriver]) -> None:
+    program, _ = lab
+
+    assert [gpu["price_usd_per_h"] for gpu in program.json("gpu", "list")["items"]] == [10, 10]
+
+
 def test_a_leased_gpu_names_its_run_and_its_price(lab: tuple[Program, FakeDriver]) -> None:
     program, _ = lab
     run = program.json("launch", "--gpus", "1", "--", "sleep", "600")["id"]

@@ -136,6 +136,27 @@ def test_what_an_ended_run_left_behind_is_named_by_every_look_and_torn_down(rich
     wait_until(lambda: gone(rich), "everything to be gone")
 
 
+def test_what_a_teardown_saves_is_never_more_than_what_is_held(lab: tuple[Program, FakeDriver]) -> None:
+    program, _ = lab
+    program.json("launch", "--gpus", "1", "--name", "held", "--", "sleep", "600")
+    program.json("launch", "--gpus", "2", "--name", "waits", "--", "sleep", "600")
+
+    plan = program.json("teardown", HOST, "--dry-run")
+
+    said = " ".join(step["text"] for step in plan["steps"])
+    assert 'take "waits"' in said and "out of the line" in said
+    assert "saved: $18.00/h" in said and len(plan["irreversible"]) == 1
+
+
+def test_runs_that_share_a_machine_without_gpus_save_their_part_of_it_each(rich: Program) -> None:
+    for name in ("one", "two"):
+        rich.launch("sleep", "600", name=name)
+    rich.json("cost", "show")
+
+    assert "saved: $18.00/h" in str(rich.json("teardown", "one", "--dry-run")["steps"])
+    assert "saved: $36.00/h" in str(rich.json("teardown", HOST, "--dry-run")["steps"])
+
+
 def test_a_host_is_torn_down_whole(rich: Program) -> None:
     runs = {rich.launch("sleep", "600", name=f"job{i}") for i in range(3)}
 

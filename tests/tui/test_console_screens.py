@@ -84,7 +84,7 @@ async def test_gpus_say_who_holds_them_what_they_cost_and_that_they_are_simulate
         await user.sees(" 6        0% Z")
         await user.presses("right", "right", "enter")
         await user.sees("GPUs › GPU 2", "held by", "H100", "simulated: no live GPU")
-        for key, words in (("2", "900020"), ("3", "power"), ("4", "memory total mib"), ("1", "nothing yet")):
+        for key, words in (("2", "900020"), ("3", "power"), ("4", "memory total"), ("1", "nothing yet")):
             await user.presses(key)
             await user.sees(words)
         await user.presses("u")

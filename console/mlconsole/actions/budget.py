@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -134,7 +135,15 @@ def check_budgets(db: Connection, spender: Spender, machine: MachineRow, now: da
     """
     if spender.rate is not None:
         put_rate(db, machine, spender.rate, to_us(now))
-    found = states(db, now, tail(db, to_us(now), spender.host, uptime()))
+    refuse_beyond(states(db, now, tail(db, to_us(now), spender.host, uptime())), spender)
+
+
+def refuse_beyond(found: Sequence[BudgetState], spender: Spender) -> None:
+    """Refuse a launch that goes beyond one of these budgets.
+
+    Raises:
+        ActionFailed: it does, or what it costs cannot be said; the message has the figures.
+    """
     for state in found:
         budget, cost = state.budget, spender.estimate
         if not budget.is_hard or not budget.counts(spender.user, spender.experiment):

@@ -106,16 +106,22 @@ def estimate(ctx: Context, params: EstimateParams) -> Estimate:
         raise UsageError(f'"{params.time_limit}" is not a time limit.', "Write 90s, 15m or 2h30m.")
     if params.gpus < 0:
         raise UsageError(f'"{params.gpus}" is no count of GPUs.')
-    return estimated(ctx, params.gpus, limit)
+    found = estimated(ctx, params.gpus, limit)
+    if found.microusd_per_h is not None or not params.gpus:
+        return found
+    return estimated(ctx, params.gpus, limit, len(ctx.gpus(ctx.settings.host).gpus))
 
 
-def estimated(ctx: Context, gpus: int, limit_s: float | None) -> Estimate:
-    """What a run with so many GPUs and such a time limit costs on this machine, as far as that is known."""
+def estimated(ctx: Context, gpus: int, limit_s: float | None, seen: int = 0) -> Estimate:
+    """What a run with so many GPUs and such a time limit costs on this machine, as far as that is known.
+
+    ``seen``: how many GPUs the machine was just seen to have, where somebody has looked.
+    """
     rate, why = rate_now(ctx)
     if rate is None:
         return Estimate(gpus, None, limit_s, why=why)
     machine = machine_here(ctx)
-    count = max(rate.gpus, machine.count if machine else 0)
+    count = max(rate.gpus, machine.count if machine else 0, seen)
     if gpus and not count:
         why = "how many GPUs this machine has is not known; say it in the settings file: [machine] gpus = 8"
         return Estimate(gpus, None, limit_s, rate.source, why)

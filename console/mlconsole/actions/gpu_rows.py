@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from mlconsole.actions.attribution import Marks
 from mlconsole.actions.context import Context
-from mlconsole.actions.rates import machine_here
+from mlconsole.actions.rates import machine_here, rate_now
 from mlconsole.catalog.activity import metric_age_s
 from mlconsole.catalog.keeps import keeps_on
 from mlconsole.domain.costs import share_per_h
@@ -20,6 +21,7 @@ from mlconsole.domain.gpu_rows import GpuReport, GpuRow, Keep
 from mlconsole.domain.idle import Step, Track, Verdict, follow
 from mlconsole.domain.jobs import Handle
 from mlconsole.domain.leases import Lease
+from mlconsole.domain.prices import Rate
 from mlconsole.domain.runs import Run
 from mlconsole.errors import MlconsoleError
 from mlconsole.plugin_api import KeepsLogs
@@ -88,9 +90,15 @@ class Follower:
 
     def _price(self, gpus: int) -> int | None:
         machine = machine_here(self.ctx)
-        if machine is None or machine.rate is None or not max(machine.count, gpus):
+        rate = (machine.rate if machine else None) or self._settings_rate
+        if rate is None or not max(machine.count if machine else 0, gpus):
             return None
-        return share_per_h(machine.rate, 1, max(machine.count, gpus))
+        return share_per_h(rate, 1, max(machine.count if machine else 0, rate.gpus, gpus))
+
+    @cached_property
+    def _settings_rate(self) -> Rate | None:
+        """What the settings say, before the first run has begun this machine's account."""
+        return rate_now(self.ctx)[0]
 
     def _row(
         self, gpu: GpuReading, lease: Lease | None, runs: Mapping[str, Run], price: int | None, keep: Keep | None

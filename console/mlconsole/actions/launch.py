@@ -227,13 +227,9 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
     )
     if grid:
         steps = (Step(f"{len(points)} runs, one for each point of {' '.join(params.grid)}; the first:"), *steps)
-    gpus = f"--gpus {params.gpus} " if params.gpus else ""
-    data = "".join(f"--data {shlex.quote(word)} " for word in params.data)
-    data += "".join(f"--model {shlex.quote(word)} " for word in params.model)
-    more = "".join(f"--grid {shlex.quote(text)} " for text in params.grid)
-    more += (f"--nproc {params.nproc} " if params.nproc is not None else "") + "--snapshot " * params.snapshot
-    shown = shlex.join(redact_argv(list(asked)))
-    return Plan("launch", Effect.WRITE, steps, cost, command=f"mlconsole launch {gpus}{data}{more}-- {shown}")
+    from mlconsole.actions.launch_words import command_of  # 1 ms, for a plan
+
+    return Plan("launch", Effect.WRITE, steps, cost, command=command_of(replace(params, command=asked)))
 
 
 def _copied(ctx: Context, params: LaunchParams, spec: JobSpec, backend: str) -> list[Step]:

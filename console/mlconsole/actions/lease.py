@@ -21,6 +21,7 @@ from mlconsole.domain.jobs import JobSpec
 from mlconsole.domain.plans import Step
 from mlconsole.domain.times import to_us
 from mlconsole.domain.uptime import Uptime
+from mlconsole.errors import ActionFailed
 from mlconsole.plugin_api import RunsHere
 from mlconsole.records import record
 
@@ -88,24 +89,28 @@ def prepare(ctx: Context, spec: JobSpec, new: NewRun, snapshot: GpuSnapshot | No
         return None
     gpus, now = spec.resources.gpus, ctx.clock()
     machine = ctx.settings.machine
+    if gpus and snapshot is None:
+        snapshot = ctx.gpus(new.host)
+    seen = len(snapshot.gpus) if snapshot else 0
+    is_limited = ctx.has_catalog and any_hard_budget(ctx.catalog.store)
     return Tenancy(
         new=new,
         gpus=gpus,
         gpu_count=machine.gpus if machine and machine.gpus else 0,
-        snapshot=(snapshot or ctx.gpus(new.host)) if gpus else None,
+        snapshot=snapshot if gpus else None,
         until=now + timedelta(seconds=spec.time_limit_s) if spec.time_limit_s else None,
         now=now,
         uptime=uptime(),
-        spender=_spender(ctx, spec, new) if ctx.has_catalog and any_hard_budget(ctx.catalog.store) else None,
+        spender=_spender(ctx, spec, new, seen) if is_limited else None,
     )
 
 
-def _spender(ctx: Context, spec: JobSpec, new: NewRun) -> Spender:
+def _spender(ctx: Context, spec: JobSpec, new: NewRun, seen: int) -> Spender:
     from mlconsole.actions.budget import Spender
     from mlconsole.actions.cost import estimated
     from mlconsole.actions.rates import rate_now
 
-    estimate = estimated(ctx, spec.resources.gpus, spec.time_limit_s)
+    estimate = estimated(ctx, spec.resources.gpus, spec.time_limit_s, seen)
     return Spender(new.user, new.experiment, estimate, rate_now(ctx)[0], new.host)
 
 
@@ -129,5 +134,20 @@ def planned(ctx: Context, spec: JobSpec, new: NewRun) -> tuple[tuple[Step, ...],
         held = {lease.gpu_uuid: lease for lease in known if lease.host == new.host}
         for gpu in choose(tenancy.snapshot, held, tenancy.gpus):
             steps.append(Step(f"lease GPU {gpu.index}, {gpu.name}", gpu.uuid))
-    estimate = estimated(ctx, spec.resources.gpus, spec.time_limit_s)
-    return (*steps, Step(estimate_words(estimate), new.host)), estimate.microusd
+    seen = len(tenancy.snapshot.gpus) if tenancy.snapshot else 0
+    estimate = estimated(ctx, spec.resources.gpus, spec.time_limit_s, seen)
+    steps.append(Step(estimate_words(estimate), new.host))
+    if tenancy.spender is not None:
+        steps += _refused(ctx, tenancy.spender)
+    return tuple(steps), estimate.microusd
+
+
+def _refused(ctx: Context, spender: Spender) -> list[Step]:
+    """What a hard budget would say to it now."""
+    from mlconsole.actions.budget import refuse_beyond
+
+    try:
+        refuse_beyond(ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, uptime()), spender)
+    except ActionFailed as error:
+        return [Step(f"as things stand it will be refused: {error.message.removeprefix('Refused: ')}", spender.host)]
+    return []

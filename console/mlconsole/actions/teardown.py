@@ -70,19 +70,21 @@ def plan(ctx: Context, params: TeardownParams) -> Plan:
     steps += [Step(f"leave alone: {text}") for text in target.left_alone]
     steps.append(Step("look again until nothing of it is left; what would not end is named and tried again"))
     steps += _billing(ctx, target)
-    lost = tuple(text for run in target.runs if run.state.is_live for text in _lost(ctx, run))
+    lost = tuple(text for run in target.runs if _has_begun(run) for text in _lost(ctx, run))
     confirm = target.label if target.is_host or len(target.runs) >= MANY else ""
     command = f"mlconsole teardown {shlex.join(params.targets)} --grace {params.grace} --yes"
     return Plan("teardown", Effect.DESTROY, tuple(steps), irreversible=lost, confirm=confirm, command=command)
 
 
 def _steps(ctx: Context, run: Run, grace: float) -> list[Step]:
-    if run.state.is_live:
+    if run.state is State.QUEUED:
+        text = f'take "{run.name}" ({run.id}) out of the line: it has not started'
+    elif run.state.is_live:
         text = f'end "{run.name}" ({run.id}): SIGTERM to every process of it, after {grace:g} s SIGKILL'
     else:
         text = f'end what "{run.name}" ({run.id}) has left behind: {run.cleanup or "whatever is found"}'
     steps = [Step(text, run.host)]
-    if run.gpus and run.state.is_live:
+    if run.gpus and _has_begun(run):
         steps.append(Step(f"give back {run.gpus} GPU{'s' if run.gpus > 1 else ''}", run.host))
     for each in ctx.catalog.teardowns.commands(run.number):
         if each.state is not FinaliserState.DONE:
@@ -106,15 +108,22 @@ def _billing(ctx: Context, target: Target) -> list[Step]:
 
 
 def saved_by(ctx: Context, run: Run, target: Target) -> int | None:
-    """What the GPUs that a run holds cost an hour: those it leases, else those its processes hold; None: not known."""
+    """What the GPUs that a run holds cost an hour: those it leases, else those its processes hold; None: not known.
+
+    On a machine without GPUs it is the run's part of the machine, which the runs alive share evenly.
+    """
     machine = machine_here(ctx)
     if machine is None or machine.rate is None or run.host != machine.host:
         return None
     held = len(target.held_gpus.get(run.id, ()))
-    leased = run.gpus if run.state.is_live else 0
     if not machine.count:
-        return machine.rate.microusd_per_h if run.state.is_live else None
-    return share_per_h(machine.rate, max(leased, held), machine.count)
+        sharing = ctx.catalog.ledger.in_use(machine)[1]
+        return machine.rate.microusd_per_h // max(1, sharing) if _has_begun(run) else None
+    return share_per_h(machine.rate, max(run.gpus if _has_begun(run) else 0, held), machine.count)
+
+
+def _has_begun(run: Run) -> bool:
+    return run.state.is_live and run.state is not State.QUEUED
 
 
 def teardown(ctx: Context, params: TeardownParams) -> Done:

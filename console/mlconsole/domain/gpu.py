@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Never, TypeVar
 
@@ -196,6 +196,11 @@ _XID = {
 }
 
 
+#: What holds clocks back that is a fault; the rest of the reasons is how GPUs are run.
+FAULTS = ("hardware slowdown", "too hot, slowed by the driver", "too hot, slowed by the hardware", "power brake")
+XID_TOLD_FOR = timedelta(hours=1)
+
+
 @record
 class GpuReading:
     """One look at one GPU.
@@ -241,6 +246,21 @@ class GpuReading:
         """The figure of that field name, one of :data:`FIGURES`."""
         value: Value[float] = getattr(self, name)
         return value
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What the driver reports and nobody should overlook: the last error of this hour, clocks held back by a fault,
+        memory errors that could not be mended. A power cap is no trouble.
+        """
+        found = [event.words for event in self.xids[-1:] if self.at - event.at < XID_TOLD_FOR]
+        held = [words for words in self.throttle.value or () if words in FAULTS]
+        found += [f"clocks held back: {', '.join(held)}"] if held else []
+        lost = self.ecc_uncorrected.value
+        return (*found, f"{lost:.0f} memory errors that were not corrected") if lost else tuple(found)
+
+    def mig_of(self, process: GpuProcess) -> str:
+        """The profile of the MIG instance that a process runs in; empty where it runs in none."""
+        return next((each.profile for each in self.mig.value or () if process.mig and each.uuid == process.mig), "")
 
     def aged(self, by_s: float) -> GpuReading:
         """The same reading, handed out ``by_s`` later."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from mlconsole.domain.gpu import GpuHealth, GpuProcess, GpuReading, GpuSnapshot, Source, Value
+from mlconsole.domain.gpu import GpuHealth, GpuProcess, GpuReading, GpuSnapshot, MigInstance, Source, Value
 from mlconsole.domain.gpu_rows import GpuPast, GpuReport, GpuRow
 from mlconsole.render import numbers
 from mlconsole.render.money_tables import per_hour
@@ -62,7 +62,10 @@ def _table(rows: Sequence[GpuRow], *, has_hosts: bool) -> list[str]:
         if row.keep:
             until = f"{row.keep.until:%Y-%m-%d %H:%M} UTC"
             out.append(clean(f"{name}: kept until {until} by {row.keep.who}: {row.keep.why}", 1000))
-        out += [clean(f"{name}: {_process(each)}", 1000) for each in row.reading.processes.value or ()]
+        gpu = row.reading
+        out += [clean(f"{name}: {words}", 1000) for words in gpu.troubles]
+        out += [clean(f"{name}: {_instance(each)}", 1000) for each in gpu.mig.value or ()]
+        out += [clean(f"{name}: {_process(each, gpu.mig_of(each))}", 1000) for each in gpu.processes.value or ()]
     return out
 
 
@@ -96,8 +99,15 @@ def _memory(gpu: GpuReading) -> str:
     return f"{used / 1024:.1f} GiB" if whole is None else f"{used / 1024:.1f}/{whole / 1024:.0f} GiB"
 
 
-def _process(process: GpuProcess) -> str:
+def _instance(each: MigInstance) -> str:
+    used, whole = each.memory_used_mib.value, each.memory_total_mib.value
+    memory = "" if used is None or whole is None else f", {used / 1024:.1f}/{whole / 1024:.0f} GiB"
+    return f"MIG instance {each.profile}{memory}, {each.uuid}"
+
+
+def _process(process: GpuProcess, profile: str = "") -> str:
     memory = "" if process.memory_mib.value is None else f", {process.memory_mib.value / 1024:.1f} GiB"
+    memory += f" in MIG {profile}" if profile else ""
     if not process.visible:
         return f"process {process.pid} (host pid, not visible){memory}"
     whose = f"run {process.run_id}" if process.run_id else "of no run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlconsole.domain.gpu import FIGURES, GpuHealth
+from mlconsole.domain.gpu import FIGURES, NOT_VISIBLE, GpuHealth, GpuProcess, Value
 from mlconsole.domain.gpu_rows import GpuRow
 from mlconsole.domain.idle import IdleClass, Step
 from mlconsole.render import numbers
@@ -14,6 +14,9 @@ from mlconsole.tui.widgets.line import Span
 
 GAUGE_CELLS = 60
 BAR_CELLS = 20
+J_A_KWH = 3_600_000
+UNITS = {"_bytes_per_s": "B/s", "_percent": "%", "_mib": "MiB", "_mhz": "MHz", "_w": "W", "_j": "kWh", "_c": "C"}
+PROPER = {"ecc": "ECC", "pcie": "PCIe", "nvlink": "NVLink", "sm ": "SM "}
 TOKENS = {
     IdleClass.BUSY: "state.good",
     IdleClass.STALLED: "state.waiting",
@@ -53,6 +56,8 @@ def head_lines(row: GpuRow, past: Sequence[float], *, is_ascii: bool, idle: str)
     if row.is_far:
         seen: Span = (f"{numbers.age(gpu.age_s)} ago on {gpu.host}", "value")
         lines.append([("seen        ", "label"), seen, (f"  {row.away}", "warn")])
+    if gpu.troubles:
+        lines.append([("trouble     ", "label"), ("; ".join(gpu.troubles), "state.bad")])
     if row.keep is not None:
         words = f"until {row.keep.until:%Y-%m-%d %H:%M} UTC by {row.keep.who}: {row.keep.why}"
         lines.append([("kept        ", "label"), (words, "accent")])
@@ -89,17 +94,24 @@ def holders(row: GpuRow) -> Lines:
     for each in found.value:
         memory = "?" if each.memory_mib.value is None else f"{each.memory_mib.value / 1024:.1f} GiB"
         share = "?" if each.sm_percent.value is None else f"{each.sm_percent.value:.0f}%"
-        whose = each.run_id or "of no run"
-        command = each.command if each.visible else "host pid, not visible"
+        command = each.command if each.visible else NOT_VISIBLE
+        command += f"  in MIG {profile}" if (profile := row.reading.mig_of(each)) else ""
         out.append(
             [
                 (f"  {each.pid:>9}  {memory:>9}  {share:>5}  ", "value"),
                 (f"{each.user:12}  ", "value"),
-                (f"{whose:14}  ", "name" if each.run_id else "warn"),
+                (f"{whose(each)[0]:14}  ", whose(each)[1]),
                 (command, "dim"),
             ]
         )
     return out
+
+
+def whose(process: GpuProcess) -> Span:
+    """The run that a process is of; of one that cannot be seen that is not known."""
+    if process.run_id:
+        return process.run_id, "value"
+    return ("of no run", "warn") if process.visible else ("?", "dim")
 
 
 def evidence(row: GpuRow) -> Lines:
@@ -123,7 +135,7 @@ def figures(row: GpuRow) -> Lines:
     """Every figure that the driver tells, or the word why it does not."""
     gpu = row.reading
     out: Lines = [
-        [(f"  {name.replace('_', ' '):28} ", "accent"), _figure(gpu.figure(name).value, gpu.figure(name).why)]
+        [(f"  {figure_words(name)[0]:28} ", "accent"), _figure(gpu.figure(name), figure_words(name)[1])]
         for name in FIGURES
     ]
     held = gpu.throttle.value
@@ -135,5 +147,22 @@ def figures(row: GpuRow) -> Lines:
     return out + [[(f"  {event.at:%Y-%m-%d %H:%M:%S}  ", "dim"), (event.words, "state.bad")] for event in gpu.xids]
 
 
-def _figure(value: float | None, why: str) -> Span:
-    return (why, "dim") if value is None else (numbers.number(value), "value")
+def figure_words(name: str) -> tuple[str, str]:
+    """What a figure is called, and its unit, out of the name of its field."""
+    base, unit = next(((name.removesuffix(end), unit) for end, unit in UNITS.items() if name.endswith(end)), (name, ""))
+    words = base.replace("_", " ").replace("tx", "sent").replace("rx", "received")
+    for plain, proper in PROPER.items():
+        words = words.replace(plain, proper)
+    return words, unit
+
+
+def _figure(found: Value[float], unit: str) -> Span:
+    if found.value is None:
+        return found.why, "dim"
+    if unit == "MiB":
+        return numbers.size(round(found.value * 2**20)), "value"
+    if unit == "B/s":
+        return f"{numbers.size(round(found.value))}/s", "value"
+    if unit == "kWh":
+        return f"{found.value / J_A_KWH:,.3f} kWh", "value"
+    return f"{numbers.number(found.value)} {unit}".rstrip(), "value"

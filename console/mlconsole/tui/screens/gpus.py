@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
-from mlconsole.domain.gpu import DriverState, GpuHealth, GpuReading, GpuSnapshot, Source
+from mlconsole.domain.gpu import NOT_VISIBLE, DriverState, GpuHealth, GpuReading, GpuSnapshot, Source, Value
 from mlconsole.domain.gpu_rows import GpuRow
 from mlconsole.domain.idle import IdleClass
 from mlconsole.domain.query import Query
@@ -19,7 +19,7 @@ from mlconsole.render.money_tables import per_hour
 from mlconsole.render.spark import bar, gauge
 from mlconsole.render.width import end
 from mlconsole.tui.gpu_feed import AT_ONCE
-from mlconsole.tui.gpu_pages import TOKENS
+from mlconsole.tui.gpu_pages import TOKENS, whose
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.steady import Steady
@@ -54,7 +54,7 @@ class GpusScreen(ListScreen):
         Column("gpu", "GPU / PROCESS", width=18, least=14, most=26, priority=0),
         Column("use", "USE", width=BAR_CELLS + 5, least=BAR_CELLS + 5, priority=1),
         Column("trend", "LAST MINUTE", True, TREND_CELLS, TREND_CELLS, priority=9),
-        Column("memory", "MEMORY", True, 11, 11, 14, priority=2),
+        Column("memory", "MEMORY", True, 12, 11, 14, priority=2),
         Column("state", "STATE", width=7, least=6, most=20, priority=3),
         Column("run", "RUN", width=12, least=10, most=24, priority=4),
         Column("user", "USER", width=10, least=6, priority=6),
@@ -159,15 +159,17 @@ class GpusScreen(ListScreen):
         )
         out = [Row(gpu.uuid, self._cells(row), values)]
         self._runs[gpu.uuid] = row.run_id
+        for slot in gpu.mig.value or ():
+            name, memory = f"  MIG {slot.profile}", slot.memory_used_mib.value
+            cells = _below(name, memory, _whole(slot.memory_total_mib), ("", "value"), "", slot.uuid)
+            out.append(Row(f"{gpu.uuid} {slot.uuid}", cells, (("memory", memory),), gpu.uuid))
         for each in gpu.processes.value or ():
-            key = f"{gpu.uuid} {each.pid}"
+            key, memory, profile = f"{gpu.uuid} {each.pid}", each.memory_mib.value, gpu.mig_of(each)
             self._runs[key] = each.run_id
-            name = f"  {each.pid} {each.command}" if each.visible else f"  {each.pid} host pid, not visible"
-            memory = "?" if each.memory_mib.value is None else f"{each.memory_mib.value / 1024:.1f} GiB"
-            whose = (each.run_id or "of no run", "value" if each.run_id else "warn")
-            blank: Cell = ("", "value")
-            cells = ((name, "dim"), blank, blank, (memory, "dim"), blank, whose, (each.user, "dim"))
-            out.append(Row(key, (*cells, *[blank] * 5), (("memory", each.memory_mib.value),), gpu.uuid))
+            where = [f"in MIG {profile}"] * bool(profile) + [NOT_VISIBLE] * (not each.visible)
+            name = f"  {each.pid} {each.command}" if each.visible else f"  {each.pid}"
+            cells = _below(name, memory, "", whose(each), each.user, ", ".join(where))
+            out.append(Row(key, cells, (("memory", memory),), gpu.uuid))
         return out
 
     def _cells(self, row: GpuRow) -> tuple[Cell, ...]:
@@ -190,7 +192,7 @@ class GpusScreen(ListScreen):
             (self._figure(gpu.uuid, "C", gpu.temperature_c.value, DEGREES_WITHIN), "value"),
             (numbers.age(gpu.age_s) if row.is_far else "", "dim"),
             (price, "warn" if wasted else "value"),
-            (row.away, "warn") if row.away else (_why(row), "dim"),
+            _why(row),
         )
 
     def _bar(self, uuid: str, use: float) -> str:
@@ -257,6 +259,17 @@ def _host_row(snapshot: GpuSnapshot) -> Row:
     return Row(f"{HOST}{snapshot.host}", cells)
 
 
+def _below(name: str, memory_mib: float | None, whole: str, run: Cell, user: str, why: str) -> tuple[Cell, ...]:
+    """The cells of what stands under a GPU: an instance of it, or a process that holds its memory."""
+    memory = "?" if memory_mib is None else f"{memory_mib / 1024:.1f}{whole} GiB"
+    blank: Cell = ("", "value")
+    return ((name, "dim"), blank, blank, (memory, "dim"), blank, run, (user, "dim"), *[blank] * 4, (why, "dim"))
+
+
+def _whole(value: Value[float]) -> str:
+    return "" if value.value is None else f"/{value.value / 1024:.0f}"
+
+
 def short(name: str) -> str:
     """A GPU's name without the maker's."""
     return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
@@ -291,9 +304,19 @@ def _state(row: GpuRow) -> Cell:
     return f"{row.idle_class.value.upper()}{age}", TOKENS.get(row.idle_class, "value")
 
 
-def _why(row: GpuRow) -> str:
-    """Of one at work which sign says so; the figure, which changes each second, stands on its page."""
-    return row.why.partition(": ")[0] if row.idle_class is IdleClass.BUSY else row.why
+def _why(row: GpuRow) -> Cell:
+    """Why it is what it is, and what is wrong with it.
+
+    Of one at work that is the sign that says so, without its figure, which wavers and stands on its page; trouble goes
+    before it.
+    """
+    if row.away:
+        return row.away, "warn"
+    is_well = row.idle_class in (IdleClass.BUSY, IdleClass.EMPTY)
+    why = row.why.partition(": ")[0] if row.idle_class is IdleClass.BUSY else row.why
+    if troubles := row.reading.troubles:
+        return "; ".join(troubles if is_well else (why, *troubles)), "state.bad"
+    return why, "dim"
 
 
 def _memory(gpu: GpuReading) -> str:
