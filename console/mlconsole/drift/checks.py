@@ -12,8 +12,8 @@ from mlconsole.domain.drift import CategoryShape, CheckFinding, ColumnProfile, K
 from mlconsole.domain.expectations import ColumnExpectation, Expectations
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.grid import Cut, Grid
+from mlconsole.drift.opening import has_open_quote
 from mlconsole.drift.profile import ColumnTally, Tally
-from mlconsole.drift.reading import has_open_quote
 from mlconsole.drift.table import Table
 
 if TYPE_CHECKING:

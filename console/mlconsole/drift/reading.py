@@ -7,249 +7,22 @@ wrong value counted instead of an error for the lot.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from mlconsole.domain.drift import Kind
 from mlconsole.drift.files import TableFile
-from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.drift.kinds import NO_VALUE, json_row, json_text, kind_of_type, times
+from mlconsole.drift.opening import clear, unpacked
+from mlconsole.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
-HEAD_ROWS = 1000
 BATCH_ROWS = 50_000
 AT_ONCE = 12
 """Columns of a Parquet file that are read together: the whole of a wide row group would not be small."""
-MOST_WRONG = 0.1
-"""Up to this share of a column's first values may fail to be numbers, and the column still is one of numbers."""
-NO_VALUE = frozenset({"", "na", "n/a", "null", "none", "nan", "-nan", "#n/a", "nil"})
-_BOOL = frozenset({"true", "false"})
-
-
-def need_polars() -> None:
-    """Raise when what reads tables is not installed.
-
-    Raises:
-        ActionFailed: polars or numpy is missing.
-    """
-    try:
-        import numpy  # noqa: F401
-        import polars  # noqa: F401  300 ms, to read tables
-    except ImportError as error:
-        raise ActionFailed("Reading tables needs polars and numpy.", "pip install 'mlconsole[drift]'") from error
-
-
-@contextlib.contextmanager
-def _unpacked(file: TableFile) -> Iterator[str]:
-    """A path that polars can read; what it cannot unpack itself is unpacked beside the system's temporary files."""
-    if file.packed in ("", "gzip", "zstd"):
-        yield file.path
-        return
-    import shutil
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(prefix="mlconsole-", suffix=f".{file.format}") as plain:
-        with _opened(file) as packed:
-            shutil.copyfileobj(packed, plain, 1 << 20)
-        plain.flush()
-        yield plain.name
-
-
-def _opened(file: TableFile) -> IO[bytes]:
-    if file.packed == "gzip":
-        import gzip
-
-        return cast("IO[bytes]", gzip.open(file.path, "rb"))
-    if file.packed == "bz2":
-        import bz2
-
-        return bz2.open(file.path, "rb")
-    if file.packed == "xz":
-        import lzma
-
-        return lzma.open(file.path, "rb")
-    return open(file.path, "rb")
-
-
-@contextlib.contextmanager
-def _clear(file: TableFile) -> Iterator[None]:
-    """Errors of the readers as one line with the file's name."""
-    import polars as pl
-
-    try:
-        yield
-    except (pl.exceptions.PolarsError, EOFError, ValueError) as error:
-        line = _long_line(file) if "more fields" in str(error) else 0
-        where, why = (f", line {line}", "it has more fields than the header") if line else ("", _first_line(error))
-        raise ActionFailed(f'Cannot read "{file.path}"{where} as {file.format}: {why}.') from error
-    except OSError as error:
-        why = error.strerror or _first_line(error)
-        raise ActionFailed(f'Cannot read "{file.path}": {why}.') from error
-
-
-def _long_line(file: TableFile) -> int:
-    """The number of the first line that has more fields than the header, 0 where that cannot be told."""
-    import csv
-    import io
-
-    if file.packed == "zstd":
-        return 0
-    with _opened(file) as packed, io.TextIOWrapper(packed, "utf-8", "replace", newline="") as text:
-        rows = csv.reader(text, delimiter="\t" if file.format == "tsv" else ",")
-        try:
-            width = len(next(rows, ()))
-            return next((rows.line_num for row in rows if len(row) > width), 0)
-        except csv.Error:
-            return 0
-
-
-def has_open_quote(file: TableFile) -> bool:
-    """True when a quote of a CSV file is opened and not closed: the rows behind it are one value, or are left out."""
-    if file.format not in ("csv", "tsv") or file.packed == "zstd":
-        return False
-    count = 0
-    with _clear(file), _opened(file) as packed:
-        while block := packed.read(1 << 20):
-            count += block.count(b'"')
-    return count % 2 == 1
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    where = next((line for line in lines if "offset" in line), "")
-    return ", ".join(part.rstrip(".") for part in (lines or [type(error).__name__])[:1] + ([where] if where else []))
-
-
-def kinds_of(file: TableFile) -> dict[str, Kind]:
-    """The columns of a file and what their first thousand values are."""
-    import polars as pl
-
-    with _clear(file), _unpacked(file) as path:
-        if file.format == "parquet":
-            found = {name: _kind_of_type(dtype) for name, dtype in pl.read_parquet_schema(path).items()}
-        else:
-            head = _head(file, path)
-            found = {series.name: _kind_of_values(series) for series in head.get_columns()}
-    return found | {name: _kind_of_values(pl.Series([value])) for name, value in file.partition}
-
-
-def _head(file: TableFile, path: str) -> pl.DataFrame:
-    import polars as pl
-
-    if file.format == "json":
-        return _json_head(file, path)
-    if os.path.getsize(path) == 0:
-        raise UsageError(f'"{file.path}" is empty.')
-    return pl.read_csv(
-        path,
-        separator="\t" if file.format == "tsv" else ",",
-        infer_schema=False,
-        n_rows=HEAD_ROWS,
-        encoding="utf8-lossy",
-        truncate_ragged_lines=True,
-    )
-
-
-def _json_head(file: TableFile, path: str) -> pl.DataFrame:
-    """The first rows, every value as text but lists and objects, whose columns hold empty lists."""
-    import polars as pl
-
-    names: dict[str, list[str | None]] = {}
-    nested: set[str] = set()
-    count = 0
-    with _opened(file) if file.packed != "zstd" else _zstd_lines(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if count == HEAD_ROWS:
-                break
-            if not line.strip():
-                continue
-            for name, value in _json_row(file, number, line).items():
-                nested |= {name} if isinstance(value, (list, dict)) else set()
-                names.setdefault(name, [None] * count).append(_json_text(value))
-            count += 1
-            for cells in names.values():
-                cells += [None] * (count - len(cells))
-    if not count:
-        raise UsageError(f'"{file.path}" is empty.')
-    texts = [pl.Series(name, cells, dtype=pl.String) for name, cells in names.items() if name not in nested]
-    return pl.DataFrame([*texts, *(pl.Series(name, [[""]] * count) for name in nested)])
-
-
-def _json_row(file: TableFile, number: int, line: bytes) -> dict[str, object]:
-    import json
-
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ActionFailed(f'Cannot read "{file.path}", line {number}: it is not JSON.') from error
-    if not isinstance(row, dict):
-        hint = "Write one object a line (JSON lines)."
-        raise ActionFailed(f'Cannot read "{file.path}", line {number}: it is not an object with columns.', hint)
-    return row
-
-
-def _zstd_lines(path: str) -> IO[bytes]:
-    import io
-
-    import polars as pl
-
-    frame = pl.scan_lines(path).head(HEAD_ROWS).collect()
-    return io.BytesIO("\n".join(frame.to_series().to_list()).encode())
-
-
-def _kind_of_type(dtype: pl.DataType) -> Kind:
-    import polars as pl
-
-    if dtype.is_integer():
-        return Kind.INT
-    if dtype.is_numeric():
-        return Kind.FLOAT
-    if dtype == pl.Boolean:
-        return Kind.BOOL
-    if dtype.is_temporal():
-        return Kind.TIME
-    if dtype == pl.Null:
-        return Kind.EMPTY
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
-        return Kind.TEXT
-    return Kind.NESTED
-
-
-def _kind_of_values(series: pl.Series) -> Kind:
-    import polars as pl
-
-    if series.dtype != pl.String:
-        return _kind_of_type(series.dtype)
-    given = series.drop_nulls().str.strip_chars().str.to_lowercase()
-    given = given.filter(~given.is_in(list(NO_VALUE)))
-    if not len(given):
-        has_nan = bool((series.str.to_lowercase() == "nan").any())
-        return Kind.FLOAT if has_nan else Kind.EMPTY
-    if set(given.unique().to_list()) <= _BOOL:
-        return Kind.BOOL
-    numbers = given.cast(pl.Float64, strict=False)
-    if numbers.null_count() <= MOST_WRONG * len(given):
-        whole = given.cast(pl.Int64, strict=False).null_count() == numbers.null_count()
-        return Kind.INT if whole else Kind.FLOAT
-    times = _times(given.str.to_uppercase())
-    return Kind.TIME if times.null_count() <= MOST_WRONG * len(given) else Kind.TEXT
-
-
-def _times(texts: pl.Series) -> pl.Series:
-    """Seconds since 1970 of texts in ISO 8601; null where one is no such moment. Without a zone it is UTC."""
-    import polars as pl
-
-    plain = texts.str.replace(" ", "T", literal=True).str.replace(r"(Z|\+00:?00)$", "")
-    out = pl.Series(texts.name, [None] * len(texts), dtype=pl.Float64)
-    for form in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
-        out = out.fill_null(plain.str.to_datetime(form, strict=False, time_unit="us").cast(pl.Float64) / 1e6)
-        if not out.null_count():
-            return out
-    zoned = plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us")
-    return out.fill_null(zoned.cast(pl.Float64) / 1e6)
 
 
 def batches(file: TableFile, kinds: Mapping[str, Kind]) -> Iterator[pl.DataFrame]:
@@ -261,7 +34,7 @@ def batches(file: TableFile, kinds: Mapping[str, Kind]) -> Iterator[pl.DataFrame
     Raises:
         ActionFailed: it cannot be read.
     """
-    with _clear(file), _unpacked(file) as path:
+    with clear(file), unpacked(file) as path:
         if file.format == "parquet":
             pieces = _parquet(path, kinds)
         elif file.format == "json":
@@ -300,7 +73,7 @@ def _typed(series: pl.Series, kind: Kind) -> list[pl.Series]:
     """A column of a typed file as its kind wants it."""
     import polars as pl
 
-    own = _kind_of_type(series.dtype)
+    own = kind_of_type(series.dtype)
     if own is Kind.NESTED or kind is Kind.NESTED or own is Kind.EMPTY:
         return [series]
     if kind.is_written_as_number and own in (Kind.INT, Kind.FLOAT):
@@ -339,7 +112,7 @@ def _tried(series: pl.Series, kind: Kind) -> list[pl.Series]:
     if kind is Kind.BOOL:
         found = plain.set(~plain.is_in(["true", "false"]), None)
     elif kind is Kind.TIME:
-        found = _times(plain.str.to_uppercase())
+        found = times(plain.str.to_uppercase())
     else:
         found = plain.cast(pl.Float64, strict=False)
     return [found.alias(series.name), (found.is_null() & ~absent).alias(f"{series.name}\0invalid")]
@@ -376,17 +149,11 @@ def _json_lines(file: TableFile, path: str, kinds: Mapping[str, Kind], done: int
                 continue
             count += 1
             if count > done:
-                row = _json_row(file, number, line.encode())
+                row = json_row(file, number, line.encode())
                 for name, column in cells.items():
-                    column.append(_json_text(row.get(name)))
+                    column.append(json_text(row.get(name)))
         yield pl.DataFrame(cells, schema=dict.fromkeys(kinds, pl.String))
         cells = {name: [] for name in kinds}
-
-
-def _json_text(value: object) -> str | None:
-    import json
-
-    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _separated(file: TableFile, path: str, kinds: Mapping[str, Kind]) -> Iterator[pl.DataFrame]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from mlconsole.domain.drift import Kind, SchemaFinding
 from mlconsole.drift.files import TableFile
-from mlconsole.drift.reading import batches, kinds_of, need_polars
+from mlconsole.drift.kinds import kinds_of
+from mlconsole.drift.opening import need_polars
+from mlconsole.drift.reading import batches
 from mlconsole.errors import ActionFailed, UsageError
 
 if TYPE_CHECKING:
