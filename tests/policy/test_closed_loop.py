@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopkit import SHIFT, Loop
-from mlconsole.actions import environments, release, rollback, rollout, run_stop
+from mlconsole.actions import environments, pins, release, rollback, rollout, run_stop
 from mlconsole.actions.alert import incident
 from mlconsole.domain.alerts import AlertState, Incident
 
@@ -117,7 +117,7 @@ def test_what_somebody_takes_back_and_pins_during_a_retrain_the_rules_leave_as_i
     (loop.folder / "slow").touch()
     loop.drifts()
     loop.do(rollback.ROLLBACK, "prod")
-    loop.do(environments.PIN, "prod", reason="we look at it by hand")
+    loop.do(pins.PIN, "prod", reason="we look at it by hand")
     (loop.folder / "slow").unlink()
     loop.goes_on()
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Environments: making, listing, showing and comparing them, and what may not be moved in them."""
+"""Environments: making, listing, showing and comparing them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
@@ -16,13 +16,13 @@ from mlconsole.actions.names import parse_pairs
 from mlconsole.actions.people import groups
 from mlconsole.actions.preflight import refusal
 from mlconsole.actions.sync import refresh
-from mlconsole.catalog.environments import put_environment, put_freeze, put_pin, set_environment, take_pin, thaw
+from mlconsole.catalog.environments import put_environment, set_environment
 from mlconsole.domain.contracts import Axis
-from mlconsole.domain.environments import Environment, EnvironmentPage, Freeze, Move, Pin, may_move, standing_of
+from mlconsole.domain.environments import Environment, EnvironmentPage, Move, may_move, standing_of
 from mlconsole.domain.gates import Gate, gate_of
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.releases import Release, ReleaseDiff, compare_releases
-from mlconsole.domain.results import Done, Listing
+from mlconsole.domain.results import Listing
 from mlconsole.domain.rollouts import Rollout
 from mlconsole.domain.times import parse_duration, parse_when
 from mlconsole.errors import ActionFailed, NotFound, UsageError
@@ -145,7 +145,7 @@ def changed_by(ctx: Context, params: SetParams) -> Environment:
         ActionFailed: the person may not move it.
     """
     before = ctx.catalog.environments.get(params.name)
-    _refuse_stranger(ctx, before)
+    refuse_stranger(ctx, before)
     settings = {**before.settings, **parse_pairs(params.set, "--set")}
     gates = before.gates if not params.gate else _gates(params.gate)
     allowed = before.allowed if not params.allow else () if params.allow == ("anyone",) else params.allow
@@ -224,7 +224,7 @@ def show(ctx: Context, params: ShowParams) -> EnvironmentPage:
         if environment.pointer.generation and environment.host == ctx.settings.host:
             environment = look(ctx, environment)
         return page_of(ctx, environment)
-    at = _when(ctx, params.at)
+    at = moment_of(ctx, params.at)
     moves = ctx.catalog.environments.moves(environment.number, limit=1, until=at)
     return EnvironmentPage(as_of(ctx, environment, moves), history=tuple(moves), at=at)
 
@@ -240,7 +240,12 @@ def as_of(ctx: Context, environment: Environment, moves: Sequence[Move]) -> Envi
     return replace(environment, pointer=pointer, release=release, observed=Observed(), breaker="")
 
 
-def _when(ctx: Context, text: str) -> datetime:
+def moment_of(ctx: Context, text: str) -> datetime:
+    """The moment that a text says.
+
+    Raises:
+        UsageError: it says none.
+    """
     found = parse_when(text, ctx.clock())
     if found is None:
         raise UsageError(f'"{text}" is no time.', "Write 2h ago, yesterday, or 2026-01-31T12:00.")
@@ -295,145 +300,18 @@ def release_in(ctx: Context, word: str) -> Release:
 
 
 @dataclass(frozen=True, slots=True)
-class PinParams:
-    """What may not change, and why."""
-
-    name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
-    axis: str | None = param(None, help="this part alone, instead of all", choices=AXES, asked=True)
-    reason: str = param("", help="why, for those who ask later", metavar="TEXT")
-
-
-def plan_pin(ctx: Context, params: PinParams) -> Plan:
-    """What would stay."""
-    environment = ctx.catalog.environments.get(params.name)
-    release = environment.release
-    member = release.members.get(Axis(params.axis)) if release and params.axis else None
-    what = f"{params.axis} {member.label if member else ''}".strip() if params.axis else "everything"
-    words = ["mlconsole", "env", "pin", params.name, *([f"--axis={params.axis}"] if params.axis else [])]
-    words += [f"--reason={params.reason}"] if params.reason else []
-    step = Step(f"let no rollout change {what} of {params.name}", params.name)
-    return Plan("env pin", Effect.WRITE, (step,), command=shlex.join(words))
-
-
-def pin(ctx: Context, params: PinParams) -> Done:
-    """Let an environment, or one axis of it, stay as it is."""
-    environment = ctx.catalog.environments.get(params.name)
-    _refuse_stranger(ctx, environment)
-    new = Pin(Axis(params.axis) if params.axis else None, ctx.settings.user, ctx.clock(), params.reason)
-    ctx.write(lambda db: put_pin(db, environment.number, new), durable=True)
-    return Done("pin", f"{environment.name}: {new.words}.", fields={"environment": params.name, "axis": params.axis})
-
-
-@dataclass(frozen=True, slots=True)
-class UnpinParams:
-    """What may change again."""
-
-    name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
-    axis: str | None = param(
-        None, help="this part alone, instead of what was pinned as a whole", choices=AXES, asked=True
-    )
-
-
-def plan_unpin(ctx: Context, params: UnpinParams) -> Plan:
-    """What would be free."""
-    environment = ctx.catalog.environments.get(params.name)
-    words = ["mlconsole", "env", "unpin", params.name, *([f"--axis={params.axis}"] if params.axis else [])]
-    step = Step(f"let rollouts change {params.axis or 'everything'} of {environment.name} again", environment.name)
-    return Plan("env unpin", Effect.WRITE, (step,), command=shlex.join(words))
-
-
-def unpin(ctx: Context, params: UnpinParams) -> Done:
-    """Let what was pinned change again.
-
-    Raises:
-        NotFound: it was not pinned.
-    """
-    environment = ctx.catalog.environments.get(params.name)
-    _refuse_stranger(ctx, environment)
-    axis = Axis(params.axis) if params.axis else None
-    if not ctx.write(lambda db: take_pin(db, environment.number, axis), durable=True):
-        what = f"{params.axis} of " if params.axis else ""
-        raise NotFound(f'{what}"{environment.name}" is not pinned.', f"See: mlconsole env show {environment.name}")
-    return Done("pin", f"{environment.name}: {params.axis or 'everything'} may change again.")
-
-
-@dataclass(frozen=True, slots=True)
-class FreezeParams:
-    """For how long, and why."""
-
-    name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
-    until: str | None = param(
-        None, help="when it ends: a duration from now, or a date and time", metavar="TIME", asked=True
-    )
-    since: str = param("now", help="when it begins: a date and time", metavar="TIME")
-    reason: str = param("", help="why, for those who ask later", metavar="TEXT")
-
-
-def freeze_of(ctx: Context, params: FreezeParams) -> Freeze:
-    """The freeze that the params say.
-
-    Raises:
-        UsageError: it has no end, or ends before it begins.
-    """
-    if not params.until:
-        raise UsageError("Until when?", "Say it: --until 8h, or --until 2026-12-28T08:00")
-    now = ctx.clock()
-    since = _when(ctx, params.since)
-    span = parse_duration(params.until)
-    until = now + timedelta(seconds=span) if span is not None and span < 1e9 else _when(ctx, params.until)
-    if until <= max(since, now):
-        raise UsageError(f'"{params.until}" is not after the begin.', "Write --until 8h.")
-    return Freeze(0, since, until, ctx.settings.user, params.reason)
-
-
-def plan_freeze(ctx: Context, params: FreezeParams) -> Plan:
-    """When nothing would move."""
-    environment, new = ctx.catalog.environments.get(params.name), freeze_of(ctx, params)
-    step = Step(
-        f"{environment.name}: {new.words}; what goes back by itself, or with --override, still may", params.name
-    )
-    words = ["mlconsole", "env", "freeze", params.name, f"--until={params.until}", f"--since={params.since}"]
-    words += [f"--reason={params.reason}"] if params.reason else []
-    return Plan("env freeze", Effect.WRITE, (step,), command=shlex.join(words))
-
-
-def freeze(ctx: Context, params: FreezeParams) -> Done:
-    """Let nobody move an environment for a time."""
-    environment, new = ctx.catalog.environments.get(params.name), freeze_of(ctx, params)
-    _refuse_stranger(ctx, environment)
-    ctx.write(lambda db: put_freeze(db, environment.number, new), durable=True)
-    return Done("freeze", f"{environment.name} is {new.words}.", fields={"environment": params.name})
-
-
-@dataclass(frozen=True, slots=True)
 class NameParams:
     """Which one."""
 
     name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
 
 
-def plan_thaw(ctx: Context, params: NameParams) -> Plan:
-    """What would end."""
-    environment = ctx.catalog.environments.get(params.name)
-    found = ctx.catalog.environments.freezes(environment.number, ctx.clock())
-    steps = tuple(Step(f"end it: {one.words}", environment.name) for one in found)
-    return Plan("env thaw", Effect.WRITE, steps, command=shlex.join(["mlconsole", "env", "thaw", params.name]))
-
-
-def thaw_(ctx: Context, params: NameParams) -> Done:
-    """End the freezes of an environment, and those to come.
+def refuse_stranger(ctx: Context, environment: Environment) -> None:
+    """Refuse somebody who may not move an environment.
 
     Raises:
-        NotFound: there is none.
+        ActionFailed: this session's user may not.
     """
-    environment = ctx.catalog.environments.get(params.name)
-    _refuse_stranger(ctx, environment)
-    if not ctx.write(lambda db: thaw(db, environment.number, ctx.clock()), durable=True):
-        raise NotFound(f'"{environment.name}" is not frozen.', f"See: mlconsole env show {environment.name}")
-    return Done("freeze", f"{environment.name} may be moved again.", fields={"environment": params.name})
-
-
-def _refuse_stranger(ctx: Context, environment: Environment) -> None:
     if why := refusal(ctx, environment):
         raise ActionFailed(f"{why}.", f"Ask one of them, or: mlconsole env show {environment.name}")
 
@@ -452,7 +330,8 @@ def under_way(ctx: Context, environment: Environment) -> Rollout:
     return found[-1]
 
 
-def _named(params: object) -> str:
+def name_of(params: object) -> str:
+    """The environment that params name."""
     return str(getattr(params, "name", ""))
 
 
@@ -463,7 +342,7 @@ CREATE = Action(
     Effect.WRITE,
     create,
     plan_create,
-    target=_named,
+    target=name_of,
 )
 SET = Action(
     "env set",
@@ -472,25 +351,9 @@ SET = Action(
     Effect.WRITE,
     set_,
     plan_set,
-    target=_named,
+    target=name_of,
 )
 LIST = Action("env list", "List environments and what is live there", NoParams, Effect.READ, list_environments)
 SHOW = Action("env show", "Show an environment now or at some time", ShowParams, Effect.READ, show)
 HISTORY_ = Action("env history", "List every move of an environment", HistoryParams, Effect.READ, history)
 DIFF = Action("env diff", "Compare what is live in two environments", DiffParams, Effect.READ, diff)
-PIN = Action("env pin", "Let an environment stay as it is", PinParams, Effect.WRITE, pin, plan_pin, target=_named)
-UNPIN = Action(
-    "env unpin", "Let what was pinned change again", UnpinParams, Effect.WRITE, unpin, plan_unpin, target=_named
-)
-FREEZE = Action(
-    "env freeze",
-    "Let nobody move an environment for a time",
-    FreezeParams,
-    Effect.WRITE,
-    freeze,
-    plan_freeze,
-    target=_named,
-)
-THAW = Action(
-    "env thaw", "End the freezes of an environment", NameParams, Effect.WRITE, thaw_, plan_thaw, target=_named
-)
