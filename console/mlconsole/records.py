@@ -121,6 +121,22 @@ def replace(value: T, /, **changes: Any) -> T:
     return type(value)(**kept, **changes)
 
 
+def asdict(value: object) -> dict[str, Any]:
+    """The fields of a record by name; records in them, also those in lists, tuples and mappings, are mappings too."""
+    return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+
+
+def _plain(value: object) -> object:
+    if is_record(value):
+        return asdict(value)
+    if isinstance(value, (list, tuple)):
+        plain = [_plain(each) for each in value]
+        return tuple(plain) if isinstance(value, tuple) else plain
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return value
+
+
 if TYPE_CHECKING:
 
     @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlconsole.records import field, fields, is_record, record, replace
+from mlconsole.records import asdict, field, fields, is_record, record, replace
 
 
 @record
@@ -130,6 +130,22 @@ def test_the_dataclasses_module_knows_a_record() -> None:
     assert [(f.name, f.type, f.default, f.default_factory, f.compare) for f in mine] == [
         (f.name, f.type, f.default, f.default_factory, f.compare) for f in theirs
     ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Holder:
+    """Records in all that may hold them."""
+
+    one: Point | None
+    several: tuple[Point, ...]
+    named: Mapping[str, list[Point]]
+
+
+def test_a_record_with_records_in_it_is_mappings_of_mappings() -> None:
+    holder = Holder(Point(1), (Point(2), Point(3)), {"a": [Point(4)]})
+
+    assert asdict(holder) == dataclasses.asdict(holder)
+    assert asdict(Point(1, names={"a": 1})) == dataclasses.asdict(Point(1, names={"a": 1}))
 
 
 def test_our_view_of_fields_is_the_same_for_both() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from datetime import timedelta
 
 from mlconsole.actions.base import Action, param
@@ -15,11 +14,12 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Listing
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 LONGEST_SNOOZE_S = 30 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListParams:
     """Which alerts."""
 
@@ -33,7 +33,7 @@ def list_alerts(ctx: Context, params: ListParams) -> Listing[Alert]:
     return Listing("alert", ctx.catalog.alerts.listed(states, max(1, params.limit)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShowParams:
     """Which one."""
 
@@ -45,7 +45,7 @@ def show(ctx: Context, params: ShowParams) -> Incident:
     return incident(ctx, ctx.catalog.alerts.get(params.alert))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AckParams:
     """Which one, and what about it."""
 
@@ -70,7 +70,7 @@ def ack(ctx: Context, params: AckParams) -> Alert:
     return _answer(ctx, params.alert, AlertStep(AlertState.ACKED, params.why or "acknowledged"), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SnoozeParams:
     """Which one, and for how long."""
 

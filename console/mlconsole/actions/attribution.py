@@ -7,14 +7,15 @@ process has cleared its own environment, opened a session of its own and lost it
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from mlconsole.records import record
 
 JOB_MARK = b"MLCONSOLE_JOB="
 RUN_MARK = b"MLCONSOLE_RUN_ID="
 MOST_ANCESTORS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Stat:
     parent: int
     session: int

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
 from mlconsole.domain.audit import AuditRow
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Done, Listing
 from mlconsole.errors import CheckFailed
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AuditParams:
     """How much of the log."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from mlconsole.domain.jobs import BackendStatus
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Listing
 from mlconsole.errors import BackendUnreachable, MlconsoleError, NotFound, UsageError
+from mlconsole.records import record
 
 
 def list_backends(ctx: Context, params: NoParams) -> Listing[BackendStatus]:
@@ -28,7 +28,7 @@ def _status(ctx: Context, name: str) -> BackendStatus:
     return BackendStatus(name, probe.reachable, probe.version, probe.abilities, probe.detail, probe.is_set_up)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckParams:
     """Which backends."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done
 from mlconsole.domain.times import iso
 from mlconsole.errors import ActionFailed, CatalogError, NotFound
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BackupParams:
     """Where the backup goes and how much it holds."""
 
@@ -93,7 +93,7 @@ def _pack(runs: Path, target: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RestoreParams:
     """Which backup."""
 

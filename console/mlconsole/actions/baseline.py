@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mlconsole.domain.performance import PerformanceProfile
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done
 from mlconsole.errors import MlconsoleError, UsageError
+from mlconsole.records import record, replace
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +27,7 @@ WINDOW = "window:"
 FROM_COUNTS = " Its rows are not there any more: the baseline is as coarse as the counts of them."
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Needs:
     """What a baseline must have: columns that are named, those whose values are slices, the column of moments."""
 
@@ -121,7 +121,7 @@ def _from_counts(ctx: Context, newest: StoredWindow, needs: Needs, name: str) ->
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RebaselineParams:
     """Which monitor, compared with what from now on."""
 

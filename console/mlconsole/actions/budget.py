@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from sqlite3 import Connection
@@ -24,9 +23,10 @@ from mlconsole.domain.prices import Rate, microusd
 from mlconsole.domain.results import Done, Listing
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetParams:
     """What may be spent."""
 
@@ -77,7 +77,7 @@ def set_budget(ctx: Context, params: SetParams) -> Done:
     return Done("budget", f'{how} "{budget.name}": {budget.words}.', fields={"name": budget.name})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListParams:
     """All of them."""
 
@@ -91,7 +91,7 @@ def list_budgets(ctx: Context, params: ListParams) -> Listing[BudgetState]:
     return Listing("budget", ctx.catalog.ledger.budgets(now, ctx.settings.host, uptime()))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RemoveParams:
     """Which one."""
 
@@ -116,7 +116,7 @@ def remove(ctx: Context, params: RemoveParams) -> Done:
     return Done("budget", f'The budget "{params.name}" is gone.', fields={"name": params.name})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spender:
     """A run about to be launched, as budgets see it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,13 @@ from mlconsole.actions.files import write_text
 from mlconsole.domain.drift import CheckReport
 from mlconsole.domain.expectations import Expectations
 from mlconsole.domain.plans import Effect
+from mlconsole.records import record
 
 if TYPE_CHECKING:
     from mlconsole.drift.table import Table
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckParams:
     """What is checked, against what."""
 

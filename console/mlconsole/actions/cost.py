@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.actions.base import Action, param
@@ -15,9 +14,10 @@ from mlconsole.domain.costs import Axis, Burn, CostReport, Estimate, HostPrice, 
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.times import parse_duration, parse_when
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShowParams:
     """Summed by what, and since when."""
 
@@ -87,7 +87,7 @@ def burn_now(ctx: Context, unsettled: str | None = None) -> Burn | None:
     return Burn(per_h, per_h - used, today, month, forecast(month, per_h, now))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EstimateParams:
     """Of what run."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
@@ -15,11 +14,12 @@ from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Done
 from mlconsole.domain.times import parse_when
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 AXES = (Axis.EXPERIMENT, Axis.USER, Axis.RUN, Axis.GPU, Axis.HOST)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostReportParams:
     """Whose days, since when, where to."""
 

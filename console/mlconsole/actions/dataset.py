@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from sqlite3 import Connection
 
 from mlconsole.actions.base import Action, NoParams, param
@@ -29,9 +28,10 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Listing
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddParams:
     """What, and under which name."""
 
@@ -113,7 +113,7 @@ def list_datasets(ctx: Context, params: NoParams) -> Listing[DatasetVersion]:
     return Listing("dataset", ctx.catalog.datasets.all())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DatasetParams:
     """One version."""
 
@@ -126,7 +126,7 @@ def show(ctx: Context, params: DatasetParams) -> DatasetPage:
     return DatasetPage(version, tuple(ctx.catalog.datasets.entries(version)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VerifyParams:
     """Which version, and where."""
 
@@ -167,7 +167,7 @@ def _place(ctx: Context, version: DatasetVersion) -> Source:
     return source_from(here[0].source, here[0].is_pattern)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DiffParams:
     """Two versions."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass, replace
 from itertools import count
 
 from mlconsole.actions import demo_loop, demo_money, demo_story
@@ -20,6 +19,7 @@ from mlconsole.domain.query import parse
 from mlconsole.domain.results import Listing
 from mlconsole.domain.runs import Run, State
 from mlconsole.errors import ActionFailed, MlconsoleError, UsageError
+from mlconsole.records import record, replace
 
 AT_A_TIME = 2
 POLL_S = 0.2
@@ -31,7 +31,7 @@ NEEDS = ("torch", "sklearn")
 COLUMNS = ("val/acc", "val/loss", "lr", "hidden", "optimizer", "tags", "duration")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DemoParams:
     """Where the demo lives and what trains in it."""
 

@@ -14,7 +14,6 @@ import subprocess
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
@@ -30,6 +29,7 @@ from mlconsole.domain.alerts import AlertState
 from mlconsole.domain.events import Event
 from mlconsole.domain.policies import FiringState
 from mlconsole.errors import ActionFailed, MlconsoleError
+from mlconsole.records import record
 
 MONITOR = "digits-live"
 COLUMNS = "ink,top,bottom,left,right"
@@ -50,7 +50,7 @@ TOLD = ("drift.opened", "model.registered", "release.created", *ENDS, "monitor.r
 Rows = list[list[float]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scene:
     """What the loop is about.
 

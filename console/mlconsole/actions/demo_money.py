@@ -6,7 +6,6 @@ keeps that price.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 from mlconsole.actions import budget
@@ -20,6 +19,7 @@ from mlconsole.config import Machine, Settings
 from mlconsole.demo.trainings import EXPERIMENT
 from mlconsole.domain.prices import MICRO, Price, Tenure
 from mlconsole.domain.times import to_us
+from mlconsole.records import replace
 
 USD_PER_H = 12
 BUDGET, BUDGET_USD = "digits-a-day", "5"

@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlconsole.actions import dataset, demo_loop, environments, model, release, rollout
@@ -20,6 +19,7 @@ from mlconsole.actions.execute import execute
 from mlconsole.actions.rates import rate_now
 from mlconsole.demo.trainings import SERVED
 from mlconsole.errors import ActionFailed, CheckFailed
+from mlconsole.records import record
 
 ENVIRONMENT = "prod"
 MODEL = "digits"
@@ -31,7 +31,7 @@ LABELLED, ASKED = "labelled.csv", "asked.jsonl"
 PROBE = "import importlib.util as u; print(u.find_spec('sklearn').origin)"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stage:
     """Where the story is played: the demo's folder, and the interpreter that has torch and scikit-learn."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, NoParams, param
@@ -12,6 +11,7 @@ from mlconsole.domain.drift import LEVEL, ColumnResult, DriftReport, Kind, Rule,
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Listing
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 if TYPE_CHECKING:
     from mlconsole.drift.compare import Plan
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlconsole.drift.table import Table
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompareParams:
     """What with what, and how."""
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mlconsole.actions.base import Action, NoParams, param
@@ -26,6 +25,7 @@ from mlconsole.domain.results import Listing
 from mlconsole.domain.rollouts import Rollout
 from mlconsole.domain.times import parse_duration, parse_when
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+from mlconsole.records import record, replace
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LONGEST_BAKE_S = 30 * 86400.0
@@ -33,7 +33,7 @@ HISTORY = 200
 AXES = tuple(axis.value for axis in Axis)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CreateParams:
     """What it is called, where releases go, and what is asked before one is done."""
 
@@ -127,7 +127,7 @@ def create(ctx: Context, params: CreateParams) -> EnvironmentPage:
     return page_of(ctx, ctx.catalog.environments.get(new.name))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetParams:
     """Which one, and what is to change; gates and allowed people are given anew as a whole."""
 
@@ -207,7 +207,7 @@ def list_environments(ctx: Context, params: NoParams) -> Listing[EnvironmentPage
     return Listing("environment", [page_of(ctx, one) for one in ctx.catalog.environments.all()])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShowParams:
     """Which one, and as it was when."""
 
@@ -252,7 +252,7 @@ def moment_of(ctx: Context, text: str) -> datetime:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HistoryParams:
     """Whose."""
 
@@ -267,7 +267,7 @@ def history(ctx: Context, params: HistoryParams) -> Listing[Move]:
     return Listing("move", ctx.catalog.environments.moves(environment.number, limit=max(1, params.limit)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DiffParams:
     """Two environments, or one at two times."""
 
@@ -299,7 +299,7 @@ def release_in(ctx: Context, word: str) -> Release:
     return ctx.catalog.releases.by_id(found.release_id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NameParams:
     """Which one."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import time
@@ -29,7 +28,7 @@ from mlconsole.domain.gpu import (
 )
 from mlconsole.errors import CatalogError, MlconsoleError
 from mlconsole.plugin_api import HasGpus
-from mlconsole.records import record, replace
+from mlconsole.records import asdict, record, replace
 
 #: Between two questions; a backend that was told lately answers from what it knows.
 EVERY_S = 2.0
@@ -178,7 +177,7 @@ class FarKeeper:
         for each in seen:
             told, key = each.told, (each.told.backend, each.told.host)
             if now_s - self._kept.get(key, -KEPT_EVERY_S) >= KEPT_EVERY_S:
-                history.put_far(*key, wall_s - (now_s - each.read_s), json.dumps(dataclasses.asdict(told)))
+                history.put_far(*key, wall_s - (now_s - each.read_s), json.dumps(asdict(told)))
                 self._kept[key] = now_s
 
     def _record(self, history: GpuHistory, snapshots: Iterable[GpuSnapshot]) -> None:

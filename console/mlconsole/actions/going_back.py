@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from sqlite3 import Connection
 
@@ -13,13 +12,14 @@ from mlconsole.catalog.rollouts import enter, insert_rollout, tell_failed
 from mlconsole.domain.environments import Environment
 from mlconsole.domain.releases import short
 from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutState
+from mlconsole.records import record
 
 MOST_AUTOMATIC = 3
 WINDOW = timedelta(hours=1)
 """So many rollbacks within so long open the circuit breaker: something else is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """Why a release goes back; ``is_fault``: because it is bad, not because a person wants it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done, Listing, Updates
 from mlconsole.domain.times import parse_duration, parse_when
 from mlconsole.errors import CatalogError, NotFound, UsageError
+from mlconsole.records import record, replace
 
 if TYPE_CHECKING:
     from mlconsole.actions.far_gpus import FarGpus
@@ -36,7 +36,7 @@ LONGEST_KEEP_S = 7 * 86_400
 SPANS_S = ((10, 3 * 3600), (300, 7 * 86_400), (3600, 10**10))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListParams:
     """Once, or as they change."""
 
@@ -139,7 +139,7 @@ class Keeper:
         history.close()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HistoryParams:
     """Which figure of which GPU, and since when."""
 
@@ -177,7 +177,7 @@ def _past(past: GpuHistory, gpu: PastGpu, figure: str, start_s: int, end_s: int,
     return GpuPast(gpu.host, gpu.uuid, gpu.name, gpu.source.value, figure, width_s, points)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeepParams:
     """Which GPU, for how long, and why."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -25,6 +24,7 @@ from mlconsole.domain.prices import Rate
 from mlconsole.domain.runs import Run
 from mlconsole.errors import MlconsoleError
 from mlconsole.plugin_api import KeepsLogs
+from mlconsole.records import field, record, replace
 
 SIMULATED_IDLE_S = 2460.0
 """A simulation does not begin with ten minutes in which nothing can be said."""
@@ -35,7 +35,7 @@ def _unread(key: str, pids: list[int], now_s: float) -> Value[float]:
     return UNREAD
 
 
-@dataclass
+@record
 class Follower:
     """Follows a host's GPUs from look to look.
 

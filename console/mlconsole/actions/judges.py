@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from mlconsole.actions.context import Context
@@ -11,6 +10,7 @@ from mlconsole.domain.drift import DriftReport, Profile, SchemaFinding, judged, 
 from mlconsole.domain.monitors import Monitor
 from mlconsole.domain.performance import PerformanceProfile, Predictions
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import replace
 from mlconsole.render.numbers import duration
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Connection
 
@@ -26,11 +25,12 @@ from mlconsole.domain.plans import Step
 from mlconsole.domain.run_details import Artifact
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+from mlconsole.records import record
 
 LARGEST_CONFIGURATION = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Given:
     """A dataset that a run is given; ``source`` is where it was looked at, None where no copy is known here."""
 
@@ -51,7 +51,7 @@ class Given:
         put_artifact(db, run, found)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Base:
     """A registered model that a run begins from."""
 
@@ -77,7 +77,7 @@ def bases(ctx: Context, words: Iterable[str]) -> list[Base]:
     return [Base(one) for one in {one.label: one for one in found}.values()]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Configuration:
     """A configuration file that a run's command names, by its content."""
 

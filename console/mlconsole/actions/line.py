@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from mlconsole.domain.jobs import JobSpec
 from mlconsole.domain.queue import slots_of
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.errors import NoRoom, UsageError
+from mlconsole.records import field, record, replace
 
 if TYPE_CHECKING:
     from mlconsole.actions.launch import LaunchParams, Sources
@@ -27,7 +27,7 @@ RETRIED = (Outcome.FAILED, Outcome.OOM, Outcome.TIMED_OUT, Outcome.NODE_LOST, Ou
 Intend = Callable[[Connection, NewRun], int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wish:
     """What a launch asks of the queue.
 
@@ -49,7 +49,7 @@ class Wish:
         return bool(self.held_by or self.after)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where a launched run is: its number, whether it waits, and if it does not, what is to be submitted."""
 
@@ -144,7 +144,7 @@ def line_up(ctx: Context, spec: JobSpec, new: NewRun, wish: Wish, intend: Intend
     return Place(number, True, spec)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """A run that is ready to be put in line."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 
 from mlconsole.actions.base import Action, param
@@ -16,6 +15,7 @@ from mlconsole.domain.lineage import Lineage, LineageDiff, LineagePath, Node, Wa
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Listing
 from mlconsole.errors import AmbiguousName, NotFound, UsageError
+from mlconsole.records import record, replace
 
 MOST = 10_000
 THING = "a run, NAME@VERSION of a model or dataset (model:NAME, dataset:NAME), an environment, a commit, a digest"
@@ -57,7 +57,7 @@ def find(ctx: Context, word: str) -> Node:
     return next(iter(found.values()), None) or graph.find(word)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WalkParams:
     """From where, how far, and in what form."""
 
@@ -84,7 +84,7 @@ def up(ctx: Context, params: WalkParams) -> Lineage:
     return _walk(ctx, params, Way.UP)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DownParams(WalkParams):
     """The same, or only what is live."""
 
@@ -138,7 +138,7 @@ def _starts(ctx: Context, word: str) -> list[Node]:
     return list(found.values())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PathParams:
     """Between what, and in what form."""
 
@@ -156,7 +156,7 @@ def path(ctx: Context, params: PathParams) -> LineagePath:
     return replace(ctx.catalog.lineage.path(*ends, ctx.cancelled.is_set), drawn=drawn)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DiffParams:
     """Whose pasts."""
 

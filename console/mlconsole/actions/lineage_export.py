@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
@@ -15,6 +14,7 @@ from mlconsole.domain.query import parse
 from mlconsole.domain.results import TextChunk
 from mlconsole.domain.runs import Run
 from mlconsole.errors import Interrupted, NotFound, UsageError
+from mlconsole.records import record
 from mlconsole.render.documents import dumps
 from mlconsole.render.openlineage import Execution, Thing, events, job_facets, job_name, outcome_of, run_facets, unnamed
 
@@ -22,7 +22,7 @@ AT_ONCE = 200
 MOST_KEPT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExportParams:
     """Which runs, and where to."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
@@ -14,12 +13,13 @@ from mlconsole.domain.lineage import Way
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Done
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 from mlconsole.render.lineage_page import page
 
 MOST = 500
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PageParams:
     """Around what, how far, and where to."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mlconsole.actions.context import Context
 from mlconsole.actions.orders import state_dir
 from mlconsole.catalog.environments import looked
 from mlconsole.domain.environments import Environment, Observed
 from mlconsole.errors import MlconsoleError
+from mlconsole.records import replace
 
 LONGEST_WORDS = 500
 

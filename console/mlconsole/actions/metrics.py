@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.sync import refresh
 from mlconsole.domain.histories import MetricHistory
 from mlconsole.domain.plans import Effect
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MetricParams:
     """Which metric of which run."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from sqlite3 import Connection
 
 from mlconsole.actions.base import Action, NoParams, param
@@ -25,9 +24,10 @@ from mlconsole.domain.run_details import Artifact, RunDetails
 from mlconsole.domain.runs import Run
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RegisterParams:
     """Which run's model, under which name."""
 
@@ -138,7 +138,7 @@ def _check_digest(artifact: Artifact, root: str) -> None:
         raise ActionFailed(f'"{artifact.name}" is not what the run logged: its bytes have changed.')
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AliasParams:
     """Which alias, and where to."""
 
@@ -191,7 +191,7 @@ def list_models(ctx: Context, params: NoParams) -> Listing[ModelVersion]:
     return Listing("model", ctx.catalog.models.all())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelParams:
     """One version."""
 
@@ -203,7 +203,7 @@ def show(ctx: Context, params: ModelParams) -> ModelPage:
     return ctx.catalog.models.page(params.model)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DiffParams:
     """Two versions."""
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlconsole.actions import monitor_performance
@@ -22,11 +21,12 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done, Listing
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import UsageError
+from mlconsole.records import asdict, record
 
 SHOWN_WINDOWS = 30
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddParams:
     """What is watched, against what, how."""
 
@@ -168,7 +168,7 @@ def list_monitors(ctx: Context, params: NoParams) -> Listing[MonitorState]:
     return Listing("monitor", [monitors.state(monitor, SHOWN_WINDOWS) for monitor in monitors.all()])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonitorParams:
     """Which one."""
 

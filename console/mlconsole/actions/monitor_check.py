@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from mlconsole.domain.monitors import Monitor, MonitorCheck, WindowKind, WindowS
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.times import from_us
 from mlconsole.errors import MlconsoleError
+from mlconsole.records import replace
 
 if TYPE_CHECKING:
     from mlconsole.drift.windows import Window

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.context import Context
@@ -12,6 +11,7 @@ from mlconsole.domain.monitors import Monitor, WindowKind, window_spec
 from mlconsole.domain.performance import PerformanceProfile, Predictions, Task
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 if TYPE_CHECKING:
     from mlconsole.actions.monitor import AddParams
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST_S = 366 * 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """What predictions are asked about when a baseline is counted: ``positive`` and ``task`` are words or None."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mlconsole.actions.base import Action, param
@@ -12,6 +11,7 @@ from mlconsole.domain.drift import ColumnResult, Rule, Verdict, judged, overall
 from mlconsole.domain.monitors import Monitor, Replay, ReplayRow, WindowSummary, openings
 from mlconsole.domain.plans import Effect
 from mlconsole.errors import UsageError
+from mlconsole.records import record, replace
 
 FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)
 WEEK_S = 7 * 86_400.0
@@ -24,7 +24,7 @@ Judging = Callable[[Context, int, Stored, Bads], list[WindowSummary]]
 """Judges the stored windows of one baseline, and adds to each factor's floors which of them are bad."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplayParams:
     """Which monitor, by which thresholds."""
 

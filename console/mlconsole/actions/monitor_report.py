@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.files import write_text
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Done
+from mlconsole.records import record
 
 BINS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonitorReportParams:
     """Which one, where to."""
 

@@ -7,7 +7,6 @@ starts, and is gone after a restart; the run then says which names it misses.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 from mlconsole.domain.jobs import CodeCopy, JobSpec, LimitWarning, Resources
 from mlconsole.errors import ActionFailed, SecretsLost
 from mlconsole.recorder.redact import redact_argv, redact_mapping
+from mlconsole.records import asdict
 
 OURS = ("MLCONSOLE_", "PYTHON", "CUDA_VISIBLE_DEVICES")
 MEMORY = Path("/dev/shm")  # noqa: S108  the one place that is memory on every Linux
@@ -36,7 +36,7 @@ def started(spec: JobSpec) -> str:
 
 def _document(spec: JobSpec, env_public: dict[str, str], env_secret: dict[str, str]) -> tuple[str, dict[str, Any]]:
     secret: dict[str, Any] = {"env": env_secret}
-    document = dataclasses.asdict(spec) | {"env": env_public, "base": None}
+    document = asdict(spec) | {"env": env_public, "base": None}
     for name, words in (("argv", [spec.argv]), ("teardown", list(spec.teardown))):
         if any(redact_argv(list(each)) != list(each) for each in words):
             secret[name], document[name] = getattr(spec, name), []

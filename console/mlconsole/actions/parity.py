@@ -9,7 +9,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
 from typing import IO
 
 from mlconsole.actions.base import Action, param
@@ -21,6 +20,7 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.times import parse_duration
 from mlconsole.drift.files import TableFile
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 LOOK_S = 0.05
 MOST_BYTES = 2 << 30
@@ -29,7 +29,7 @@ TOLERANCE = 1e-6
 LONGEST_WORDS = 300
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParityParams:
     """Which programs, which rows."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, param
@@ -13,13 +12,14 @@ from mlconsole.domain.drift import LEVEL, Kind, Rule, judged, overall
 from mlconsole.domain.performance import TASKS, PerformanceReport, Task
 from mlconsole.domain.plans import Effect
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 if TYPE_CHECKING:
     from mlconsole.drift.labelled import Columns, Counted, Question
     from mlconsole.drift.table import Table
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PerformanceParams:
     """Whose predictions, which labels."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from datetime import timedelta
 
 from mlconsole.actions.base import Action, param
@@ -16,9 +15,10 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import NotFound, UsageError
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PinParams:
     """What may not change, and why."""
 
@@ -48,7 +48,7 @@ def pin(ctx: Context, params: PinParams) -> Done:
     return Done("pin", f"{environment.name}: {new.words}.", fields={"environment": params.name, "axis": params.axis})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnpinParams:
     """What may change again."""
 
@@ -81,7 +81,7 @@ def unpin(ctx: Context, params: UnpinParams) -> Done:
     return Done("pin", f"{environment.name}: {params.axis or 'everything'} may change again.")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FreezeParams:
     """For how long, and why."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlconsole.actions.base import Action, param
@@ -15,11 +14,12 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.prices import Price
 from mlconsole.domain.results import Done, Listing
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 
 MOST_BYTES = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListParams:
     """Which prices."""
 
@@ -33,7 +33,7 @@ def list_prices(ctx: Context, params: ListParams) -> Listing[Price]:
     return Listing("price", prices)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImportParams:
     """Which book."""
 

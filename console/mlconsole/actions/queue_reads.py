@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from mlconsole import backends
 from mlconsole.actions import turns
@@ -20,7 +19,7 @@ from mlconsole.domain.runs import Run, State
 from mlconsole.domain.sweeps import TAG
 from mlconsole.errors import MlconsoleError
 from mlconsole.plugin_api import HasHosts
-from mlconsole.records import record
+from mlconsole.records import record, replace
 
 WAITED = (State.QUEUED,)
 

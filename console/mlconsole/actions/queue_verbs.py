@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
 
@@ -18,7 +17,7 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done
 from mlconsole.domain.runs import Run, State
 from mlconsole.errors import ActionFailed, UsageError
-from mlconsole.records import record
+from mlconsole.records import record, replace
 
 
 @record

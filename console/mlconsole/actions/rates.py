@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.context import Context
@@ -25,6 +24,8 @@ HOW_TO_PRICE = 'Say it in the settings file: [machine] instance = "p4d.24xlarge"
 @lru_cache(maxsize=1)
 def shipped() -> tuple[Price, ...]:
     """The book of public list prices that comes with the program."""
+    from importlib import resources  # 10 ms, where the book is read
+
     text = (resources.files("mlconsole") / "prices" / SHIPPED).read_text(encoding="utf-8")
     return tuple(price_files.read(SHIPPED, text, date.max))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.run_diff import known_as
@@ -15,6 +14,7 @@ from mlconsole.domain.run_details import Artifact, RunDetails
 from mlconsole.domain.run_diff import Axis, Difference
 from mlconsole.errors import ActionFailed, NotFound
 from mlconsole.recorder.artifacts import describe, measure
+from mlconsole.records import replace
 
 
 def changed_data(ctx: Context, details: RunDetails) -> list[Difference]:

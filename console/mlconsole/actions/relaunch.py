@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 
 from mlconsole.actions import launch
 from mlconsole.actions.base import Action, param
@@ -12,13 +11,14 @@ from mlconsole.domain.plans import Effect, Plan
 from mlconsole.domain.runs import Run
 from mlconsole.domain.sweeps import TAG
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 REDACTED = "[redacted]"
 #: Tags that say how a run was launched, and are no person's.
 GIVEN = (launch.NPROC, launch.SNAPSHOT, TAG)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RelaunchParams:
     """Which run, and what to change."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
@@ -19,11 +18,12 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.releases import Release, ReleaseDiff, ReleasePage, compare_releases
 from mlconsole.domain.results import Done, Listing
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+from mlconsole.records import record
 
 WORD = "name, id, or the start of an id"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CreateParams:
     """The parts of a release; what is left out is what the model's run had, or what another release has."""
 
@@ -160,7 +160,7 @@ def list_releases(ctx: Context, params: NoParams) -> Listing[ReleasePage]:
     return Listing("release", pages)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReleaseParams:
     """One release."""
 
@@ -179,7 +179,7 @@ def show(ctx: Context, params: ReleaseParams) -> ReleasePage:
     return ReleasePage(release, releases.live(release.id), releases.quarantine(release.id), places)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DiffParams:
     """Two releases."""
 
@@ -192,7 +192,7 @@ def diff(ctx: Context, params: DiffParams) -> ReleaseDiff:
     return compare_releases(ctx.catalog.releases.get(params.before), ctx.catalog.releases.get(params.after))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QuarantineParams:
     """Which one, and why."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
@@ -16,6 +15,7 @@ from mlconsole.domain.query import parse
 from mlconsole.domain.results import Done
 from mlconsole.domain.runs import Run
 from mlconsole.errors import NotFound, UsageError
+from mlconsole.records import record
 from mlconsole.render.figures import Curve, curve
 from mlconsole.render.report import Report, page
 
@@ -24,7 +24,7 @@ MOST_METRICS = 60
 VALIDATION = ("val", "eval", "test", "dev")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReportParams:
     """Which runs, which metrics, where to."""
 

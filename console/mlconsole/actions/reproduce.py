@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from mlconsole.domain.run_diff import Axis, Difference, packages_of, variables_o
 from mlconsole.domain.runs import Run, State
 from mlconsole.errors import ActionFailed, Interrupted, NotFound, UsageError
 from mlconsole.recorder.redact import REDACTED
+from mlconsole.records import record
 
 POLL_S = 0.2
 THING = "a run, a model as NAME@VERSION, or an environment"
@@ -35,7 +35,7 @@ NO_INPUT = (Axis.COMMAND, Axis.MACHINE)
 """Named at the end alone: the command's paths differ by design, and a machine is what it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReproduceParams:
     """What to run again, with what, and how alike is alike enough."""
 
@@ -124,7 +124,7 @@ def reproduce(ctx: Context, params: ReproduceParams) -> Reproduction:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Attempt:
     ctx: Context
     params: ReproduceParams

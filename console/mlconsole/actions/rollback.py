@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
@@ -22,12 +21,13 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.releases import Member, Release
 from mlconsole.domain.rollouts import RolloutKind, RolloutPage
 from mlconsole.errors import ActionFailed, NotFound, UsageError
+from mlconsole.records import field, record, replace
 
 MOST_CANDIDATES = 100
 """So many of the newest members of each axis are tried as companions."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RollbackParams:
     """Where back to, and how much of it."""
 
@@ -39,7 +39,7 @@ class RollbackParams:
     detach: bool = param(False, help="do not wait for the gates: any later command carries it on")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Aim:
     """Where a rollback goes: what is asked for, and for one axis how its companions were found."""
 

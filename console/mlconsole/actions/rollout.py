@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from sqlite3 import Connection
 
 from mlconsole.actions.base import Action, param
@@ -24,13 +23,14 @@ from mlconsole.domain.releases import Release, short
 from mlconsole.domain.results import Done
 from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutPage, RolloutState
 from mlconsole.errors import ActionFailed, CheckFailed, NotFound, UsageError
+from mlconsole.records import record
 
 IRREVERSIBLE = (
     "What it answers meanwhile is answered: a rollback takes back what is live, not what it has said or done."
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """A rollout that somebody wants.
 
@@ -51,7 +51,7 @@ class Asked:
     made: NewRelease | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RolloutParams:
     """What goes where."""
 

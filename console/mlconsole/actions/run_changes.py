@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -18,12 +17,13 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done
 from mlconsole.domain.runs import Run
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 MANY = 5
 """From so many runs on, deleting wants words to be typed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TagParams:
     """Which run and which tags."""
 
@@ -51,7 +51,7 @@ def tag(ctx: Context, params: TagParams) -> Run:
     return ctx.catalog.runs.load([number])[0]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RenameParams:
     """Which run and its new name."""
 
@@ -75,7 +75,7 @@ def rename(ctx: Context, params: RenameParams) -> Run:
     return ctx.catalog.runs.load([number])[0]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeleteParams:
     """Which runs."""
 

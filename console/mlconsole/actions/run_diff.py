@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlconsole.actions.base import Action, param
@@ -16,12 +15,13 @@ from mlconsole.domain.plans import Effect
 from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.run_diff import Axis, Difference, RunDiff, code_differences, differences
 from mlconsole.errors import NotFound
+from mlconsole.records import record
 
 LARGEST_PATCH = 16 << 20
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DiffParams:
     """Which two."""
 

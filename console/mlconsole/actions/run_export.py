@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.actions.base import Action, param
@@ -17,6 +16,7 @@ from mlconsole.domain.query import parse
 from mlconsole.domain.results import TextChunk
 from mlconsole.domain.runs import Run
 from mlconsole.errors import UsageError
+from mlconsole.records import record
 from mlconsole.render.documents import Document, dumps, metric_document, plain, run_document
 
 FIXED = (
@@ -34,7 +34,7 @@ FIXED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExportParams:
     """Which runs, in which form, where to."""
 

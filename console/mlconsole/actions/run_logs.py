@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlconsole.actions.base import Action, param
@@ -16,11 +15,12 @@ from mlconsole.domain.results import TextChunk
 from mlconsole.domain.runs import Run
 from mlconsole.errors import NotFound, UsageError
 from mlconsole.plugin_api import Backend, KeepsLogs
+from mlconsole.records import record, replace
 
 POLL_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogsParams:
     """Which run, and how much of it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from sqlite3 import Connection
 
 from mlconsole.actions.base import Action, param
@@ -15,9 +14,10 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.runs import Run, State
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StopParams:
     """Which runs, and how long they get."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from sqlite3 import Connection
 
@@ -21,6 +20,7 @@ from mlconsole.domain.runs import Run
 from mlconsole.domain.times import to_us
 from mlconsole.domain.uptime import Uptime
 from mlconsole.errors import ConfigError
+from mlconsole.records import replace
 
 
 def settle_now(ctx: Context, at: datetime) -> None:

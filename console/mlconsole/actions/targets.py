@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mlconsole.actions.attribution import Marks
 from mlconsole.actions.context import Context
@@ -11,9 +10,10 @@ from mlconsole.domain.gpu import GpuReading, GpuSnapshot, ProcessKind
 from mlconsole.domain.leases import holder_words
 from mlconsole.domain.runs import Run
 from mlconsole.errors import ActionFailed, NotFound
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """What was asked for.
 
@@ -32,7 +32,7 @@ class Target:
     is_host: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Held:
     """Whose processes hold which GPU: run ids by uuid, and the holders of no run in words."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
 from mlconsole.actions.base import Action, param
@@ -28,6 +27,7 @@ from mlconsole.domain.teardowns import Teardown, TeardownCommand
 from mlconsole.errors import ActionFailed, MlconsoleError, UsageError
 from mlconsole.plugin_api import Finalises
 from mlconsole.recorder.redact import REDACTED
+from mlconsole.records import record, replace
 from mlconsole.render import numbers
 from mlconsole.render.money_tables import per_hour
 
@@ -37,7 +37,7 @@ MANY = 5
 """From so many runs on, and for a whole host, words are to be typed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TeardownParams:
     """What to give back, and how long programs get."""
 

@@ -11,7 +11,6 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from sqlite3 import Connection
 
@@ -33,6 +32,7 @@ from mlconsole.domain.queue import Room, Turn, next_turn
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.domain.times import to_us
 from mlconsole.errors import BackendUnreachable, MlconsoleError, SecretsLost
+from mlconsole.records import replace
 
 MOST_AT_ONCE = 256
 MOST_STARTS = 3

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 
 from mlconsole import config
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.domain.plans import Effect
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebParams:
     """Where it listens, and what its visitors may do."""
 

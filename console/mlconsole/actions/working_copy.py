@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlconsole.config import launch_environment
@@ -14,13 +13,14 @@ from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.run_diff import Axis, Difference
 from mlconsole.recorder import git
 from mlconsole.recorder.redact import REDACTED
+from mlconsole.records import record
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 DEADLINE_S = 600
 QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkout:
     """Where the code was, where it is now, and what is not as it was."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from mlconsole.domain.releases import short
 from mlconsole.domain.rollouts import Rollout
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound
+from mlconsole.records import replace
 
 INSERT = """
 INSERT INTO environment (name, target, settings, host, allowed, is_production, gates, bake_us, created_us, created_by)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from mlconsole.domain.times import from_us, to_us
 from mlconsole.domain.uptime import Uptime
 from mlconsole.domain.watching import Watcher
 from mlconsole.errors import LeaseLost, NotFound
+from mlconsole.records import asdict
 
 T = TypeVar("T")
 LIVE = "('submitting', 'queued', 'starting', 'running', 'stopping')"

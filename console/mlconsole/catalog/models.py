@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sqlite3
@@ -16,6 +15,7 @@ from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.models import AliasMove, ModelFile, ModelPage, ModelVersion, Signature, Tensor
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, NotFound
+from mlconsole.records import asdict
 
 INSERT_MODEL = "INSERT INTO model (name) VALUES (:name) ON CONFLICT DO NOTHING"
 SELECT_MODEL = "SELECT n FROM model WHERE name = :name"
@@ -97,7 +97,7 @@ def put_model(db: sqlite3.Connection, new: NewModel) -> tuple[int, bool]:
 
 
 def _file_row(version: int, file: ModelFile) -> dict[str, object]:
-    signature = json.dumps(dataclasses.asdict(file.signature))
+    signature = json.dumps(asdict(file.signature))
     digest = bytes.fromhex(file.digest)
     path = os.fsencode(file.path)
     return {"version": version, "path": path, "size_bytes": file.size_bytes, "digest": digest, "signature": signature}

@@ -6,9 +6,9 @@ import base64
 import json
 import zlib
 from array import array
-from dataclasses import replace
 
 from mlconsole.domain.performance import PerformanceProfile, Task
+from mlconsole.records import replace
 
 
 def packed(profile: PerformanceProfile) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from mlconsole.catalog.store import Row, Store, storable
 from mlconsole.domain.policies import Policy, PolicyRow, Window
 from mlconsole.domain.times import to_us
 from mlconsole.errors import NotFound
+from mlconsole.records import asdict
 
 COLUMNS = "policy.n, policy.name, policy.file, policy.line, policy.body, policy.applied_us, policy.applied_by"
 SELECT_ARMED = f"SELECT {COLUMNS}, policy.after_event, policy.cron_us FROM policy WHERE is_armed ORDER BY name"

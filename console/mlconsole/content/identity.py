@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mlconsole.content.hashing import text_digest
 from mlconsole.domain.contracts import Axis
 from mlconsole.domain.releases import Member, canonical, canonical_member
+from mlconsole.records import replace
 
 FINGERPRINT = 16
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mlconsole.content.hashing import Hasher, key_of, text_digest
 from mlconsole.content.manifest import manifest_of
 from mlconsole.domain.datasets import Entry, EntryKind, FileKey, Manifest
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import record
 
 MAGIC = frozenset("*?[")
 WORTH_THREADS = 64 << 20
 MOST_THREADS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """What a person named: a file or a folder, or with a pattern what it matches below ``root``."""
 
@@ -30,7 +30,7 @@ class Source:
         return f"{self.root.rstrip('/')}/{self.pattern}" if self.pattern else self.root
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """A thing below the root: its path from there (empty for the root), its full path, and its status in short."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mlconsole.errors import LeaseLost, MlconsoleError
+from mlconsole.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Duty:
     """Something done again and again: its name, what it does, and the pause after it."""
 

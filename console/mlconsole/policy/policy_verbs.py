@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from mlconsole.actions.base import Action, param
@@ -21,11 +20,12 @@ from mlconsole.errors import ActionFailed, FileMistakes, NotFound, UsageError
 from mlconsole.policy.carrying_out import carry_out
 from mlconsole.policy.leadership import this_process
 from mlconsole.policy.rules import Problem, read
+from mlconsole.records import record
 
 FILE = "policies.toml"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileParams:
     """Which file."""
 
@@ -103,7 +103,7 @@ def apply(ctx: Context, params: FileParams) -> Listing[PolicyChange]:
     return Listing("policy_change", changes)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoneParams:
     """All of them."""
 
@@ -113,7 +113,7 @@ def list_policies(ctx: Context, params: NoneParams) -> Listing[PolicyRow]:
     return Listing("policy", ctx.catalog.policies.rows(ctx.clock()))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShowParams:
     """Which one."""
 
@@ -127,7 +127,7 @@ def show(ctx: Context, params: ShowParams) -> PolicyPage:
     return PolicyPage(row, tuple(ctx.catalog.firings.of_policy(params.policy, max(1, params.limit))))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HistoryParams:
     """Since when."""
 
@@ -143,7 +143,7 @@ def history(ctx: Context, params: HistoryParams) -> Listing[Firing]:
     return Listing("firing", ctx.catalog.firings.since(since, max(1, params.limit)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TestParams:
     """What to try, and on which past."""
 
@@ -173,7 +173,7 @@ def test(ctx: Context, params: TestParams) -> Listing[Firing]:
     return Listing("firing", found)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FiringParams:
     """Which proposal."""
 

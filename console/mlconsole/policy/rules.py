@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import time
 from typing import Any
 
@@ -20,6 +19,7 @@ from mlconsole.domain.times import parse_duration
 from mlconsole.errors import ConfigError, QueryError
 from mlconsole.policy import clock, cycles, params
 from mlconsole.records import fields as params_fields
+from mlconsole.records import record, replace
 
 NEVER = ("watch", "web", "demo")
 KEYS = (
@@ -31,7 +31,7 @@ NAME = re.compile(r"[\w.-]{1,80}")
 LARGEST_FILE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """A mistake in a file of policies."""
 

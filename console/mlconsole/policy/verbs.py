@@ -6,7 +6,6 @@ import shlex
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
@@ -16,11 +15,12 @@ from mlconsole.domain.results import Done, Updates
 from mlconsole.errors import ActionFailed
 from mlconsole.policy.unit_file import unit_path, unit_text
 from mlconsole.policy.watcher import Watch
+from mlconsole.records import record
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WatchParams:
     """In the foreground, or as a service."""
 

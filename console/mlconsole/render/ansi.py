@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
+from mlconsole.records import record, replace
 from mlconsole.render.sanitise import clean
 
 LINE_LIMIT = 4096
@@ -22,7 +22,7 @@ _SEQUENCE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sgr:
     """How text looks. A colour is empty (the default), ``0`` to ``255`` of the palette, or ``#rrggbb``."""
 

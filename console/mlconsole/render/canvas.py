@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 
+from mlconsole.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Span:
     """A piece of a line."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from mlconsole.records import record
 from mlconsole.render.canvas import Grid, Span
 from mlconsole.render.chart_spec import ChartSpec, View
 from mlconsole.render.curves import NAN, POSITIVE_INF, Curve, XAxis, colours, smoothed
@@ -22,7 +22,7 @@ LEAST_WIDTH, LEAST_HEIGHT = 16, 4
 _SHAPE_EVERY = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Canvas:
     """A drawn chart: its lines, the field that curves are in, and what is read out.
 
@@ -73,7 +73,7 @@ def draw(curves: Sequence[Curve], spec: ChartSpec) -> Canvas:
     return Canvas(lines, readouts, left, area.width, x, y)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Area:
     """The cells of the field."""
 

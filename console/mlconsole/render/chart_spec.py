@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from mlconsole.records import field, record
 from mlconsole.render.curves import XAxis
 from mlconsole.render.raster import Dots
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class View:
     """The part of the plane that is shown; None is as far as the points go."""
 
@@ -18,7 +17,7 @@ class View:
     y1: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChartSpec:
     """How a chart is to be drawn.
 

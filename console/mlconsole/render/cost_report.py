@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlconsole.domain.budgets import BudgetState, Period, Scope
 from mlconsole.domain.costs import Axis, Burn, CostItem, CostReport, DayCost, month_of
 from mlconsole.domain.times import iso
+from mlconsole.records import record
 from mlconsole.render.figures import COLOURS, escaped
 from mlconsole.render.money_tables import per_hour, usd
 from mlconsole.render.pages import document, figure_div, table
@@ -31,7 +31,7 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostPage:
     """What the page shows.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from mlconsole.domain.drift import Bin, CheckFinding, CheckReport, ColumnResult, DriftReport, SchemaFinding
@@ -11,6 +10,7 @@ from mlconsole.domain.monitors import Baseline, MonitorCheck, MonitorPage, Monit
 from mlconsole.domain.parity import Parity
 from mlconsole.domain.performance import PerformanceReport
 from mlconsole.domain.times import iso
+from mlconsole.records import asdict
 from mlconsole.render import parity, performance
 
 Document = dict[str, Any]

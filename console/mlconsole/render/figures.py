@@ -8,11 +8,11 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlconsole.domain.histories import MetricHistory
 from mlconsole.domain.runs import ParamValue, Run
+from mlconsole.records import record
 from mlconsole.render import numbers
 from mlconsole.render.sanitise import clean
 
@@ -28,7 +28,7 @@ MOST_NAMES = 40
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Curve:
     """One metric of one run as it is drawn: at most about :data:`POINTS` points, no spike lost.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from mlconsole.records import record
 from mlconsole.render import numbers
 from mlconsole.render.canvas import Grid, Span
 from mlconsole.render.chart_spec import ChartSpec
@@ -19,7 +19,7 @@ SHAPES = "●▲■◆○△□◇"
 _NAME_WIDTH = 28
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Readout:
     """What one curve shows at the cursor, or at its end without one. ``value`` is as logged or smoothed."""
 

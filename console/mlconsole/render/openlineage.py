@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +17,7 @@ from urllib.parse import quote
 from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.runs import Outcome, Run
 from mlconsole.domain.times import iso
+from mlconsole.records import field, record
 from mlconsole.version import __version__
 
 Document = dict[str, Any]
@@ -42,7 +42,7 @@ URL = re.compile(r"(?:https?|ssh|git)://\S+")
 LETTERS = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Thing:
     """Data, a model or a file that an execution read or wrote.
 
@@ -56,7 +56,7 @@ class Thing:
     columns: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Execution:
     """Something that ran: ``key`` is unique to it, ``job`` the same for all that do the same.
 

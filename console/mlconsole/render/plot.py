@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from mlconsole.records import record
 from mlconsole.render.curves import Curve
 from mlconsole.render.raster import Raster
 from mlconsole.render.scale import Scale
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Column:
     """The points that fall into one dot column."""
 

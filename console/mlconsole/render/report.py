@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlconsole.domain.compare import ComparedRow, Comparison
 from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.runs import Run
 from mlconsole.domain.times import iso
+from mlconsole.records import record
 from mlconsole.render import numbers
 from mlconsole.render.figures import COLOURS, Curve, curves_figure, escaped, parallel_figure
 from mlconsole.render.pages import document, figure_div, table
@@ -20,7 +20,7 @@ from mlconsole.render.states import mark_of
 MOST_WORDS = 60
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """What a report shows.
 

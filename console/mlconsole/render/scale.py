@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from mlconsole.records import record
 
 Label = Callable[[float, float], str]
 _NICE = (1.0, 2.0, 5.0, 10.0)
@@ -14,7 +15,7 @@ _MOST = 1e300
 """Where any scale ends: what is added or multiplied on the way to ticks must stay a number."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scale:
     """Maps ``low`` to 0 and ``high`` to 1. A logarithmic scale puts what is not positive at its lower end."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from mlconsole.domain.gpu import DriverState, GpuHealth, GpuReading, GpuSnapshot, XidEvent
+from mlconsole.records import replace
 from mlconsole.telemetry import codec
 
 MOST_XIDS = 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from mlconsole.domain.gpu import (
     Value,
     XidEvent,
 )
+from mlconsole.records import record
 from mlconsole.telemetry.fields import Batch, HeldValue, held
 from mlconsole.telemetry.holders import Holders
 from mlconsole.telemetry.mig import Slices
@@ -43,7 +43,7 @@ THROTTLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Turn:
     """What is read this time beyond the fast figures."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mlconsole.domain.gpu import MigInstance, Value, known, missing
+from mlconsole.records import record
 from mlconsole.telemetry.nvml import NOT_SUPPORTED_CODE, Refusal
 
 MIB = 1 << 20
 Ask = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slice:
     """One MIG instance with the driver's handle; ``instance`` is the id by which processes name it."""
 

@@ -6,10 +6,10 @@ Source: NVIDIA, "NVML API Reference Guide"; error codes and field ids are those 
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from typing import Any
 
 from mlconsole.domain.gpu import NO_PERMISSION, NOT_SUPPORTED, DriverState, GpuHealth
+from mlconsole.records import record
 
 SUCCESS = 0
 NOT_SUPPORTED_CODE = 3
@@ -64,7 +64,7 @@ _HEALTHS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """What the driver answered instead of a figure."""
 
@@ -101,7 +101,7 @@ class Refusal:
         return _HEALTHS.get(self.code, GpuHealth.FAILING)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Held:
     """A process that holds memory of a GPU, as the driver lists it; ``memory_bytes`` None: not told."""
 
@@ -110,7 +110,7 @@ class Held:
     instance: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Field:
     """One value of a batch read. ``bits`` is the width of a counter, after which it begins anew."""
 

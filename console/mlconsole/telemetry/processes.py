@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mlconsole.records import record
 
 #: The inode of the first pid namespace (Linux, include/linux/proc_ns.h, PROC_PID_INIT_INO).
 FIRST_NAMESPACE = 0xEFFFFFFC
 GPU_FILES = ("/dev/nvidia", "/dev/dxg")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Identity:
     """One process: ``(pid, started_ticks)`` names it for as long as the machine is up.
 

@@ -11,13 +11,13 @@ import os
 import time
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from mlconsole.domain.gpu import DriverState, GpuReading, GpuSnapshot, Source
 from mlconsole.errors import NotFound, UsageError
+from mlconsole.records import replace
 from mlconsole.telemetry import codec
 
 PREFIX = b'{"at":'

@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from mlconsole.domain.gpu import DriverState, GpuSnapshot
+from mlconsole.records import record
 from mlconsole.telemetry.board import Board
 
 MOST_ABANDONED = 2
@@ -32,7 +32,7 @@ class GpuSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timing:
     """How often GPUs are read and how long a silence may last.
 

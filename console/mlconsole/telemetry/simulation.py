@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mlconsole.domain.gpu import (
@@ -20,11 +19,12 @@ from mlconsole.domain.gpu import (
     known,
     missing,
 )
+from mlconsole.records import record, replace
 
 H100, A100 = "NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-80GB"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scene:
     """What one simulated GPU does: the middle and the swing of its load, its memory and its processes."""
 
