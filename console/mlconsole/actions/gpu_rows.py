@@ -24,7 +24,7 @@ from mlconsole.domain.prices import Rate
 from mlconsole.domain.runs import Run
 from mlconsole.errors import MlconsoleError
 from mlconsole.plugin_api import KeepsLogs
-from mlconsole.records import field, record, replace
+from mlconsole.records import replace
 
 SIMULATED_IDLE_S = 2460.0
 """A simulation does not begin with ten minutes in which nothing can be said."""
@@ -35,11 +35,10 @@ def _unread(key: str, pids: list[int], now_s: float) -> Value[float]:
     return UNREAD
 
 
-@record
 class Follower:
     """Follows a host's GPUs from look to look.
 
-    Attributes:
+    Args:
         ctx: the session.
         marks: finds the runs of processes.
         cpu_of: the CPU share of a family of processes since the look before.
@@ -47,12 +46,21 @@ class Follower:
         is_far: the host is another machine: its processes, leases, prices and keeps are none of this one's.
     """
 
-    ctx: Context
-    marks: Marks = field(default_factory=Marks)
-    cpu_of: CpuOf = _unread
-    clock_s: Callable[[], float] = time.monotonic
-    is_far: bool = False
-    _tracks: dict[str, Track] = field(default_factory=dict)
+    def __init__(
+        self,
+        ctx: Context,
+        marks: Marks | None = None,
+        cpu_of: CpuOf = _unread,
+        clock_s: Callable[[], float] = time.monotonic,
+        *,
+        is_far: bool = False,
+    ) -> None:
+        self.ctx = ctx
+        self.marks = marks or Marks()
+        self.cpu_of = cpu_of
+        self.clock_s = clock_s
+        self.is_far = is_far
+        self._tracks: dict[str, Track] = {}
 
     def report(self, snapshot: GpuSnapshot) -> GpuReport:
         """What is known of each GPU after one more look."""
