@@ -183,3 +183,21 @@ def test_a_line_with_too_many_fields_another_separator_and_an_open_quote_are_tol
     write(cli.cwd / "open.csv", [*["1,2", "3,4"] * 1000, '5,"six', "7,8"])
     torn = cli("dataset", "check", "open.csv", "--json").document
     assert [one["check"] for one in torn["findings"] if one["level"] == "note"] == ["quotes"]
+
+
+def test_files_that_cannot_be_read_are_found_and_the_others_are_checked(cli: Program, data: Path) -> None:
+    live = cli.cwd / "many"
+    live.mkdir()
+    write(live / "1.csv", ["1,2", "3,4"], head="a,b")
+    write(live / "2.csv", ["1,2", "3,4,5"], head="a,b")
+    (live / "3.jsonl").write_text('{"a": 1}\n{"a": \n')
+    write(live / "4.csv", ["1,2"], head="a,b")
+
+    done = cli("dataset", "check", "many/*", "--json")
+
+    broken = [one["message"] for one in done.document["findings"] if one["check"] == "readable"]
+    assert (done.code, done.document["rows"], len(broken)) == (6, 3, 2)
+    assert broken[0] == '"3.jsonl", line 2: it is not JSON.' and broken[1].startswith(
+        '"2.csv", line 3 as csv: it has more'
+    )
+    assert '"2.csv", line 3 as csv' in cli("dataset", "check", "many/*").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -89,6 +90,32 @@ async def test_a_new_baseline_and_what_cannot_be_read_stand_before_the_columns(t
     async with opened(made.console(Location("monitor", "loud")), (200, 30)) as user:
         await user.sees("against", "? trouble", "2.jsonl, line 2: it is not JSON", "age", "B rebaseline")
         await user.sees("new baseline", "no window", "loud: rows 101 to 200, says ada")
+
+
+async def test_a_monitor_of_performance_shows_its_metrics_before_and_now(tmp_path: Path) -> None:
+    made, r = stage(tmp_path / "home"), random.Random(SEED)
+
+    def predictions(wrong: float) -> str:
+        pairs = ((paid, paid if r.random() > wrong else 1 - paid) for paid in (r.randrange(2) for _ in range(300)))
+        return "paid,said\n" + "".join(f"{paid},{said}\n" for paid, said in pairs)
+
+    for name, wrong in (("train", 0.05), ("live", 0.3)):
+        (tmp_path / f"{name}.csv").write_text(predictions(wrong))
+    ctx = Context(Settings(home=made.home, user="ada", host="gpu-07"))
+    watched = {"label": "paid", "prediction": "said", "opens": "1/1"}
+    try:
+        execute(ctx, ADD, AddParams("paid", str(tmp_path / "train.csv"), str(tmp_path / "live.csv"), **watched))
+        os.utime(tmp_path / "live.csv", (1e9, 1e9))
+        execute(ctx, CHECK, MonitorParams("paid"))
+        report(ctx, MonitorReportParams("paid", str(tmp_path / "paid.html")))
+    finally:
+        ctx.close()
+    async with opened(made.console(Location("monitors")), (200, 30)) as user:
+        await user.sees("paid", "▲ firing")
+        await user.presses("enter")
+        await user.sees("Monitor paid", "accuracy", "precision", "recall", "▲ drift")
+        assert " -> 0." in user.line_with("accuracy")
+    assert "accuracy" in (tmp_path / "paid.html").read_text(encoding="utf-8")
 
 
 async def test_a_monitor_that_is_not_there_or_has_no_window_says_so(watched: Stage) -> None:

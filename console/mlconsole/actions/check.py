@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.files import write_text
-from mlconsole.domain.drift import CheckReport
+from mlconsole.domain.drift import CheckFinding, CheckReport
 from mlconsole.domain.expectations import Expectations
 from mlconsole.domain.plans import Effect
+from mlconsole.errors import ActionFailed
 from mlconsole.records import record
 
 if TYPE_CHECKING:
+    from mlconsole.drift.files import TableFile
     from mlconsole.drift.table import Table
+
+Unread = dict[str, str]
+"""Why files could not be read, by path."""
 
 
 @record
@@ -38,29 +44,55 @@ def check_data(ctx: Context, params: CheckParams) -> CheckReport:
     from mlconsole.drift import expectations
 
     expected = expectations.read(params.expect) if params.expect else Expectations()
-    table, digest = table_named(ctx, params.data)
-    report = report_of(table, expected, ctx.clock().timestamp())
+    unread: Unread = {}
+    table, digest = table_named(ctx, params.data, skipping(unread))
+    report = report_of(table, expected, ctx.clock().timestamp(), unread) if table.files else None
+    if report is None or all(file.path in unread for file in table.files):
+        raise ActionFailed(next(iter(unread.values())))
     if params.infer:
         _infer(ctx, params.infer, table)
     _tell(ctx, report, digest)
     return report
 
 
-def report_of(table: Table, expected: Expectations, now_s: float) -> CheckReport:
-    """What a table looks like against expectations."""
+def skipping(unread: Unread) -> Callable[[TableFile, str], None]:
+    """Notes which files cannot be read, and why."""
+
+    def skip(file: TableFile, why: str) -> None:
+        unread[file.path] = why
+
+    return skip
+
+
+def report_of(table: Table, expected: Expectations, now_s: float, unread: Unread | None = None) -> CheckReport:
+    """What a table looks like against expectations; files that cannot be read are found, and the others are looked at.
+
+    Args:
+        table: its files as far as they can be opened.
+        expected: what it should be like.
+        now_s: now, in seconds since 1970.
+        unread: why other files, by path, could not be read.
+    """
+    unread = {} if unread is None else unread
     from mlconsole.drift import checks
     from mlconsole.drift.profile import Tally
 
     wanted = checks.kinds_for(table, expected)
     tally = Tally(checks.grid_for(wanted, expected))
     mixed = checks.NumbersAmongTexts(wanted, expected)
-    for piece in wanted.pieces():
+    for piece in wanted.pieces(skipping(unread)):
         tally.add(piece)
         mixed.add(piece)
     age = now_s - max(file.mtime for file in table.files)
-    found = (*checks.check(table, expected, tally, age), *mixed.findings())
+    broken = [CheckFinding("readable", checks.FAILURE, _brief(path, why), "", 1) for path, why in unread.items()]
+    found = (*broken, *checks.check(table, expected, tally, age), *mixed.findings())
     found = tuple(sorted(found, key=lambda one: checks.LEVELS.index(one.level)))
     return CheckReport(table.source, tally.rows, len(table.files), found, expected.source, checks.suppressed(found))
+
+
+def _brief(path: str, why: str) -> str:
+    """Why a file cannot be read, in a line of a table: its name before the rest, its folder not at all."""
+    return why.removeprefix("Cannot read ").replace(path, os.path.basename(path))
 
 
 def _infer(ctx: Context, path: str, table: Table) -> None:

@@ -7,7 +7,7 @@ import os
 from mlconsole.actions.context import Context
 from mlconsole.domain.datasets import DatasetVersion
 from mlconsole.drift.files import MAGIC, TableFile, table_files
-from mlconsole.drift.table import Table, table_of
+from mlconsole.drift.table import Skip, Table, table_of
 from mlconsole.errors import ActionFailed, NotFound, UsageError
 
 RUN = "run:"
@@ -61,10 +61,16 @@ def _dataset(ctx: Context, word: str) -> DatasetVersion | None:
     raise UsageError(f'"{word}" is neither a file, a folder, a pattern nor a dataset.', "mlconsole dataset list")
 
 
-def table_named(ctx: Context, word: str) -> tuple[Table, str]:
-    """The table that a word names, and the id of the dataset version if it is one."""
+def table_named(ctx: Context, word: str, skip: Skip | None = None) -> tuple[Table, str]:
+    """The table that a word names, and the id of the dataset version if it is one.
+
+    Args:
+        ctx: the session.
+        word: a path, a pattern, a dataset or ``run:NAME``.
+        skip: is told of files that cannot be read; without it they are an error.
+    """
     files, digest = files_of(ctx, word)
-    return table_of(word, files), digest
+    return table_of(word, files, skip), digest
 
 
 def digest_of(word: str) -> str:

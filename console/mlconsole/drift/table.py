@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_NOTES = 20
+Skip = Callable[[TableFile, str], None]
+"""Is told of a file that cannot be read, and why."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,13 +61,25 @@ class Table:
         """True for a column of which no value was seen."""
         return self.kinds.get(name) is Kind.EMPTY
 
-    def pieces(self) -> Iterator[pl.DataFrame]:
-        """The rows in order, in pieces of bounded size; a column that a file lacks is missing from its pieces."""
+    def pieces(self, skip: Skip | None = None) -> Iterator[pl.DataFrame]:
+        """The rows in order, in pieces of bounded size; a column that a file lacks is missing from its pieces.
+
+        Args:
+            skip: is told of files that cannot be read to their end, and why, and the others are read.
+
+        Raises:
+            ActionFailed: a file cannot be read.
+        """
         for file in self.files:
-            yield from batches(file, self.kinds)
+            try:
+                yield from batches(file, self.kinds)
+            except (ActionFailed, UsageError) as error:
+                if skip is None:
+                    raise
+                skip(file, error.message)
 
 
-def table_of(source: str, files: Sequence[TableFile], skip: Callable[[TableFile, str], None] | None = None) -> Table:
+def table_of(source: str, files: Sequence[TableFile], skip: Skip | None = None) -> Table:
     """The table that files are together.
 
     The first file that has a column says what it is; where others do not agree stands in the notes, and their values
