@@ -59,6 +59,10 @@ class Fleet:
     def names(self) -> list[str]:
         return [f"h{number}" for number in range(1, self.count + 1)]
 
+    def address(self, number: int) -> str:
+        """Where the host of that number listens."""
+        return f"{NET}.{10 + number}"
+
     def up(self) -> None:
         needs("sshd", "ssh", "ssh-keygen", "ip", "unshare")
         self.down()
@@ -72,7 +76,7 @@ class Fleet:
             self._key(f"{name}.key")
             public = (self.folder / f"{name}.key.pub").read_text().split()[:2]
             known.append(f"{name} {' '.join(public)}\n")
-            client.append(f"Host {name}\n  HostName {NET}.{10 + number}\n  HostKeyAlias {name}\n")
+            client.append(f"Host {name}\n  HostName {self.address(number)}\n  HostKeyAlias {name}\n")
             self._namespace(number, name)
             self.reboot(name)
             self.serve(name)
@@ -89,10 +93,10 @@ class Fleet:
         run("ip", "netns", "add", space)
         run("ip", "link", "add", f"{PREFIX}-{number}", "type", "veth", "peer", "name", "eth0", "netns", space)
         run("ip", "link", "set", f"{PREFIX}-{number}", "master", PREFIX, "up")
-        run("ip", "-n", space, "addr", "add", f"{NET}.{10 + number}/24", "dev", "eth0")
+        run("ip", "-n", space, "addr", "add", f"{self.address(number)}/24", "dev", "eth0")
         run("ip", "-n", space, "link", "set", "lo", "up")
         run("ip", "-n", space, "link", "set", "eth0", "up")
-        self._conf(name, f"{NET}.{10 + number}")
+        self._conf(name, self.address(number))
 
     def _conf(self, name: str, address: str) -> None:
         (self.folder / f"{name}.bin").mkdir(exist_ok=True)
