@@ -10,6 +10,7 @@ import pwd
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def recorder_in(python_path: str) -> str:
     return next((each for each in folders if Path(each, "mlconsole", "recorder").is_dir()), "")
 
 
+@lru_cache(maxsize=4096)
 def folder_name(token: str) -> str:
     """A file name that stands for a token."""
     if token and len(token) < 100 and token[0] != "." and all(each.isalnum() or each in "-_." for each in token):

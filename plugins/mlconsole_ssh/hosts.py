@@ -109,7 +109,7 @@ def command_line(settings: SshSettings, host: str) -> list[str]:
     argv += ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2"]
     if not _has_master(settings, host):
         argv += ["-o", "ControlMaster=auto", "-o", f"ControlPersist={PERSIST_S}"]
-        argv += ["-o", f"ControlPath={_sockets()}/%C"]
+        argv += ["-o", f"ControlPath={sockets()}/%C"]
     return [*argv, "--", host]
 
 
@@ -119,8 +119,8 @@ def _has_master(settings: SshSettings, host: str) -> bool:
     return any(line.startswith("controlpath ") and line != "controlpath none" for line in done.stdout.splitlines())
 
 
-def _sockets() -> Path:
-    """A folder of this user alone whose name leaves room for a socket's (108 bytes in all, unix(7))."""
+def sockets() -> Path:
+    """A folder of this user alone for connections; its name leaves room for a socket's (108 bytes in all, unix(7))."""
     base = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"  # noqa: S108  owned and checked below
     folder = Path(base, f"mlconsole-ssh-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)

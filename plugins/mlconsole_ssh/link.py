@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from mlconsole.plugin_api import BackendUnreachable
 from mlconsole_ssh.channel import Channel
-from mlconsole_ssh.hosts import SshSettings, command_line
+from mlconsole_ssh.hosts import SshSettings, command_line, sockets
+from mlconsole_ssh.patience import Patience
 
 Record = dict[str, Any]
 CONNECT_S = 10.0
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
 
 
 class Link:
@@ -33,7 +32,8 @@ class Link:
         self._settings, self.host = settings, host
         self._idle: list[Channel] = []
         self._lock = threading.Lock()
-        self._why, self._again_at, self._pause_s = "", 0.0, FIRST_PAUSE_S
+        who = os.environ.get("HOME", ""), settings.config, settings.root, host
+        self._patience = Patience(sockets(), *who)
         self.hello: Record = {}
 
     def call(
@@ -44,17 +44,19 @@ class Link:
         Raises:
             BackendUnreachable: there is none, and since when or why.
         """
-        if patient and time.monotonic() < self._again_at:
-            raise BackendUnreachable(f'Host "{self.host}" does not answer: {self._why}.')
+        why = self._patience.why_not_now() if patient else ""
+        if why:
+            raise BackendUnreachable(f'Host "{self.host}" does not answer: {why}.')
         try:
             channel = self._take()
             reply = channel.call(request, body, timeout_s)
         except BackendUnreachable as error:
-            self._failed(error.message)
+            self._patience.failed(error.message)
+            self.close()
             raise BackendUnreachable(f'Host "{self.host}" does not answer: {error.message}.') from error
         with self._lock:
             self._idle.append(channel)
-            self._again_at, self._pause_s = 0.0, FIRST_PAUSE_S
+            self._patience.answered()
         return reply
 
     def close(self) -> None:
@@ -78,9 +80,3 @@ class Link:
             raise BackendUnreachable(f"ssh cannot be started: {error.strerror}") from error
         self.hello = channel.hello
         return channel
-
-    def _failed(self, why: str) -> None:
-        with self._lock:
-            self._why, self._again_at = why, time.monotonic() + self._pause_s
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self.close()

@@ -1,8 +1,8 @@
-"""Measures remote backends on real engines, as root: ``python tests/benchmarks/bench_engines.py``.
+"""Measures remote backends on real engines, as root: ``python tests/benchmarks/bench_engines.py [look|shown|watched]``.
 
-Brings up SSH hosts in network namespaces and a Slurm cluster, as the tests do, and prints a table: what one look at
-1,000 runs costs the console's machine, the commands it runs included, and how long metric points of a run on another
-host wait until a screen shows them.
+With words only that, of SSH. Brings up SSH hosts in network namespaces and a Slurm cluster, as the tests do, and prints
+a table: what one look at 1,000 runs costs the console's machine, the commands it runs included, how long metric points
+of a run on another host wait until a screen shows them, and what an open console costs beside 200 running runs.
 """
 
 from __future__ import annotations
@@ -18,26 +18,37 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from engines.daemons import NotHad, run
+from engines.daemons import NotHad, below, run
 from engines.fleet import Fleet
 from engines.slurm import Slurm
 from jobkit import Jobs, jobs_of, until
+from mlconsole.actions import launch
 from mlconsole.actions.context import Context
 from mlconsole.config import load
 from mlconsole.plugin_api import Backend, Handle, State
 from mlconsole_slurm import SlurmBackend
 from mlconsole_slurm.settings import SlurmSettings
 from mlconsole_ssh import SshBackend
-from mlconsole_ssh.hosts import SshSettings
+from mlconsole_ssh.hosts import SshSettings, sockets
+from ptyterm import PtyTerm
 from tui.robot import Robot
 
 RUNS, REAL, TIMES, SHOWN_S = 1000, 8, 15, 30.0
+WATCHED, LOGGING, WARM_S, WATCHED_S = 200, 20, 10.0, 30.0
 LAST = r"logged_at\s+([\d.]+)"
 SLEEP = "print('up', flush=True); import time; time.sleep(900)"
+SLOW = """
+import time, mlconsole
+mlconsole.start_run()
+for step in range(10000):
+    mlconsole.log({"loss": 1 / (step + 1)}, step=step)
+    time.sleep(1.0)
+"""
 #: The metric is the time at which it was logged, in seconds since the benchmark began.
 TRAIN = """
 import sys, time, mlconsole
@@ -142,16 +153,81 @@ async def shown(place: Path, fleet: Fleet) -> None:
     line("ssh: a point is on the screen at most so long after it was logged", ages[1:], "s")
 
 
+def watched(place: Path, fleet: Fleet, logging: int) -> None:
+    """The processor time of an open console, its ``ssh`` included, beside so many running runs on another host.
+
+    Args:
+        place: a folder of its own.
+        fleet: the hosts.
+        logging: so many of the runs log a metric each second.
+    """
+    home, config = place / "catalog", place / "config.toml"
+    place.mkdir(exist_ok=True)
+    config.write_text(f'[backends.ssh]\nhosts = ["h1"]\nconfig = "{fleet.config}"\nroot = "{place.parent}/far"\n')
+    (place / "train.py").write_text(SLOW)
+    env = {"MLCONSOLE_HOME": str(home), "MLCONSOLE_CONFIG": str(config)}
+    os.environ.update(env)
+    ctx = Context(load())
+    for number in range(WATCHED):
+        logs = number < logging
+        command = (sys.executable, str(place / "train.py")) if logs else ("sleep", "3600")
+        launch.run(ctx, launch.LaunchParams(command=command, backend="ssh", cwd=str(place)))
+    with PtyTerm([sys.executable, "-m", "mlconsole"], 120, 40, env, place) as term:
+        term.wait_for(f"{WATCHED} running")
+        pump(term, WARM_S)
+        found = [term.pid, master(fleet)]
+        used, began = cpu_s(found), time.monotonic()
+        pump(term, WATCHED_S)
+        part = 100 * (cpu_s(found) - used) / (time.monotonic() - began)
+    line(f"ssh: console beside {WATCHED} running runs, {logging} log each second", [part], "% of a core")
+    backend = SshBackend(SshSettings.load())
+    for job in ctx.catalog.runs.live_jobs():
+        backend.cancel(Handle(job.backend, job.token, job.handle or {}), 0.0)
+
+
+def pump(term: PtyTerm, seconds: float) -> None:
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        term.pump(0.1)
+
+
+def master(fleet: Fleet) -> int:
+    """The process that holds the connection to h1, which is no child of the console's."""
+    words = ["ssh", "-F", str(fleet.config), "-o", f"ControlPath={sockets()}/%C", "-O", "check", "h1"]
+    return int(re.findall(r"pid=(\d+)", subprocess.run(words, capture_output=True, text=True, check=False).stderr)[0])
+
+
+def cpu_s(pids: list[int]) -> float:
+    """Processor seconds of processes, their children that have ended, and those that live."""
+    ticks = 0
+    for each, _ in below(pids):
+        with suppress(OSError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
+    only = set(sys.argv[1:])
     place = Path(tempfile.mkdtemp(prefix="mlcb-", dir="/tmp"))
     place.chmod(0o755)
     engines = [Fleet(place / "ssh"), Slurm(place / "slurm")]
     try:
+        if only:
+            engines = engines[:1]
         for engine in engines:
             engine.up()
-        ssh(place, engines[0])  # type: ignore[arg-type]
-        slurm(place, engines[1])  # type: ignore[arg-type]
-        asyncio.run(shown(place, engines[0]))  # type: ignore[arg-type]
+        fleet = engines[0]
+        assert isinstance(fleet, Fleet)
+        if not only or "look" in only:
+            ssh(place, fleet)
+        if not only:
+            slurm(place, engines[1])  # type: ignore[arg-type]
+        if not only or "shown" in only:
+            asyncio.run(shown(place, fleet))
+        if not only or "watched" in only:
+            for logging in (0, LOGGING):
+                watched(place / f"watched{logging}", fleet, logging)
     except NotHad as why:
         print(f"not measured: {why}")
     finally:

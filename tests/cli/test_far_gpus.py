@@ -17,6 +17,11 @@ def far(tmp_path: Path) -> FarHosts:
     return hosts
 
 
+def state_of(cli: Program, host: str) -> str:
+    states = {each["host"]: each["state"] for each in cli.json("gpu", "list")["hosts"]}
+    return str(states[host])
+
+
 def test_gpus_of_hosts_are_listed_with_their_host_and_age(far: FarHosts, cli: Program) -> None:
     shown = far.known_to(cli).json("gpu", "list")
 
@@ -37,11 +42,11 @@ def test_a_host_that_is_away_keeps_its_last_values_and_their_age(far: FarHosts, 
     shown, text = cli.json("gpu", "list"), cli("gpu", "list").out
 
     assert [each["utilization_percent"] for each in shown["items"]] == [93, None]
-    assert {each["host"]: each["state"] for each in shown["hosts"]}["h1"] == "unreachable"
+    assert state_of(cli, "h1") == "unreachable"
     assert "h1: cannot be reached" in text and "No route to host" in text and "last known" in text
     assert "? unreachable" in text and "93 %" in text
     far.up("h1")
-    assert {each["host"]: each["state"] for each in cli.json("gpu", "list")["hosts"]}["h1"] == "ok"
+    wait_until(lambda: state_of(cli, "h1") == "ok", "the host's return")
 
 
 def test_a_host_that_never_answered_is_named_and_not_left_out(far: FarHosts, cli: Program) -> None:

@@ -67,6 +67,7 @@ class Training:
         assert steps["values"] == list(range(int(ended["metrics"]["all"]["last"])))
 
 
+@pytest.mark.timeout(CUT_S + 300)
 def test_no_metric_is_lost_while_a_link_is_cut(cli: Program, fleet: Fleet) -> None:
     training = Training(cli)
     before = training.grows()
