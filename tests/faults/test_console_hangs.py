@@ -62,12 +62,13 @@ async def test_keys_answer_while_a_backend_hangs_on_a_look(hanging: Stage) -> No
 
 async def test_keys_answer_and_the_way_out_is_open_while_jobs_asks_a_hanging_backend(hanging: Stage) -> None:
     async with running(hanging.console(Location("jobs"))) as user:
-        await user.sees("Jobs", "Reading")
+        await user.sees("Jobs", "local", "◌ asked", "live")
         await answers(user)
+        await user.sees("? no answer", "it has not answered")
         await user.presses("colon")
         await user.types("audit")
         await user.presses("enter")
-        await user.sees("Audit")
+        await user.sees("Audit", "run stop", "done")
 
 
 async def test_a_stop_that_hangs_holds_nothing_else_up(hanging: Stage) -> None:

@@ -565,7 +565,7 @@ async def test_the_audit_leads_to_its_run_and_one_that_has_ended_is_not_to_be_st
         await user.presses("enter")
         await user.sees("Run live", "s stop")
         user.app.go(Location("run", "broken", cursor="log"))
-        await user.sees("Run broken", "/ search", "e error")
+        await user.sees("Run broken", "/ e search, errors")
         await user.sees_no("s stop")
 
 

@@ -28,6 +28,7 @@ from mlconsole.tui.handoff import HandOff
 from mlconsole.tui.history import Trail
 from mlconsole.tui.painted_app import PaintedApp
 from mlconsole.tui.places import Location
+from mlconsole.tui.questions import Questions
 from mlconsole.tui.screens.base import PlaceScreen
 from mlconsole.tui.takeover import TakeOverDriver
 from mlconsole.tui.turns import Turns
@@ -100,6 +101,7 @@ class Console(PaintedApp[None]):
         self.turns = Turns(self)
         self.handoff = HandOff(self)
         self.reads = Desk(self, self.failed)
+        self.questions = Questions(lambda: self.post_message(Changed()))
         self.doing = Desk(self, self.failed)
         self.freshness = Freshness(self, ctx)
         self.gpus = GpuFeed(self, ctx)
@@ -133,6 +135,7 @@ class Console(PaintedApp[None]):
         self.freshness.stop()
         self.gpus.stop()
         self.reads.stop()
+        self.questions.stop()
         self.doing.stop()
 
     def take_first_rows(self) -> Sequence[Row]:

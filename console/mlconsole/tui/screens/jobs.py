@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from mlconsole import backends
+from mlconsole.actions.context import Context
 from mlconsole.actions.queue_reads import folded, hosts_elsewhere, job_lines, this_machine
 from mlconsole.domain.gpu import GpuSnapshot
 from mlconsole.domain.jobs import HostStatus
 from mlconsole.domain.query import Query
 from mlconsole.domain.queue_rows import JobLine
 from mlconsole.domain.runs import Run
-from mlconsole.errors import MlconsoleError
+from mlconsole.plugin_api import Probe
 from mlconsole.render import numbers
 from mlconsole.render.queue_tables import share, silence
 from mlconsole.render.states import MARKS, mark_of
 from mlconsole.tui.places import Location
+from mlconsole.tui.questions import Asked
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.screens.sweeps import runs_of
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.rows import Cell, Row
+from mlconsole.tui.work import words_of
 
 BACKEND, HOST, SWEEP = "backend ", "host ", "sweep "
-T = TypeVar("T")
 NOT_SET_UP = "not set up"
 BLANK: Cell = ("", "value")
-#: Other machines are asked how they are this often, and backends whether they answer.
-ASKED_EVERY_S = 10.0
+LATE_S = 3.0
+"""A backend that owes an answer for so long is said to give none."""
 
 
 class JobsScreen(ListScreen):
@@ -57,7 +59,7 @@ class JobsScreen(ListScreen):
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
         self._unfolded: set[str] = set()
-        self._answers: dict[str, tuple[float, Any]] = {}
+        self._owes = self._waits = False
 
     def read(self) -> list[Row]:
         """Backends as they answer with their live runs, the queue, the machines."""
@@ -74,14 +76,33 @@ class JobsScreen(ListScreen):
             if line.sweep:
                 self._sweeps.setdefault(line.sweep, []).append(line)
         rows: list[Row] = []
-        heads = {name: self._backend(name) for name in backends.names()}
+        asked = self._ask()
+        heads = {name: self._backend(name, asked[name]) for name in backends.names()}
         for name in sorted(heads, key=lambda name: (heads[name].cells[1][0] == NOT_SET_UP, name != "local", name)):
             rows.append(heads[name])
             mine = [line for line in lines if line.backend == name]
             for line in folded(mine):
                 rows += self._rows_of(line, live, BACKEND + name)
         rows += [self._stray(run) for run in live.values() if run.backend is None]
-        return [*rows, *self._machines(snapshot)]
+        return [*rows, *self._machines(snapshot, asked[HOST].value or [])]
+
+    def _ask(self) -> dict[str, Asked]:
+        """What the backends answer, and what is free on their machines; none of them is waited for."""
+        ctx = self.console.ctx
+        probes = {name: partial(_probe, ctx, name) for name in backends.names()}
+        asked = self.console.questions.ask({**probes, HOST: partial(hosts_elsewhere, ctx)})
+        self._owes = any(each.is_owed for each in asked.values())
+        return asked
+
+    def _show(self, rows: list[Row]) -> None:
+        super()._show(rows)
+        if self._owes and not self._waits and self.is_shown:
+            self._waits = True
+            self.set_timer(LATE_S, self._look_for_answers)
+
+    def _look_for_answers(self) -> None:
+        self._waits = False
+        self.look_again()
 
     def _leases(self, snapshot: GpuSnapshot | None) -> dict[str, list[str]]:
         index = {gpu.uuid: str(gpu.index) for gpu in snapshot.gpus} if snapshot else {}
@@ -153,20 +174,25 @@ class JobsScreen(ListScreen):
         cells: tuple[Cell, ...] = ((f"  {run.name}", "name"), state, (time_, "value"), BLANK, (run.user, "dim"))
         return Row(run.id, (*cells, (where, "dim")), (("time", run.duration_s(now)),))
 
-    def _backend(self, name: str) -> Row:
-        try:
-            probe = self._asked(f"probe {name}", lambda: self.console.ctx.backend(name).probe())
-            state = ("answers", "good") if probe.reachable else ("? unreachable", "state.unknown")
+    def _backend(self, name: str, asked: Asked) -> Row:
+        probe, state, detail = asked.value, ("? unreachable", "state.unknown"), ""
+        if isinstance(probe, Probe):
+            state = ("answers", "good") if probe.reachable else state
             state = state if probe.is_set_up else (NOT_SET_UP, "dim")
             detail = f"{probe.version}  {probe.detail}"
-        except MlconsoleError as error:
-            state, detail = ("? unreachable", "state.unknown"), str(error)
+        elif asked.error is not None:
+            detail = words_of(asked.error)
+        if asked.owed_s > LATE_S:
+            state = ("? no answer", "state.unknown")
+            seen = f"; last answered {numbers.duration(asked.age_s)} ago" if asked.answered_s is not None else ""
+            detail = f"asked {numbers.duration(asked.owed_s)} ago, it has not answered{seen}"
+        elif asked.answered_s is None:
+            state, detail = ("◌ asked", "state.waiting"), "it has not answered yet"
         return Row(BACKEND + name, ((name, "strong"), state, BLANK, BLANK, BLANK, (detail, "dim")))
 
-    def _machines(self, snapshot: GpuSnapshot | None) -> list[Row]:
-        ctx = self.console.ctx
-        found = [this_machine(ctx, snapshot)] if snapshot is not None else []
-        found += self._asked("hosts", lambda: hosts_elsewhere(ctx))
+    def _machines(self, snapshot: GpuSnapshot | None, elsewhere: Sequence[HostStatus]) -> list[Row]:
+        found = [this_machine(self.console.ctx, snapshot)] if snapshot is not None else []
+        found += elsewhere
         if not found:
             return []
         head = Row(HOST, (("hosts", "strong"), BLANK, BLANK, BLANK, BLANK, ("what is free on each machine", "dim")))
@@ -183,14 +209,6 @@ class JobsScreen(ListScreen):
         known = "; ".join(word for word in words if word) or "no limit on CPU slots, no GPU"
         cells: tuple[Cell, ...] = ((f"  {host.name}", "name"), (host.state, token), BLANK, (jobs, "value"))
         return Row(f"{HOST}{host.backend} {host.name}", (*cells, (host.backend, "dim"), (known, "dim")), (), HOST)
-
-    def _asked(self, what: str, ask: Callable[[], T]) -> T:
-        """The answer to a question that is put at most every ten seconds."""
-        known = self._answers.get(what)
-        if known is None or time.monotonic() - known[0] >= ASKED_EVERY_S:
-            known = self._answers[what] = (time.monotonic(), ask())
-        answer: T = known[1]
-        return answer
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
@@ -223,3 +241,7 @@ class JobsScreen(ListScreen):
     def action_sweeps(self) -> None:
         """Go to all sweeps."""
         self.console.go(Location("sweeps"))
+
+
+def _probe(ctx: Context, name: str) -> Probe:
+    return ctx.backend(name).probe()

@@ -85,7 +85,7 @@ class SectionScreen(PlaceScreen):
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
         here = self.section_keys()
-        return [(f"1-{len(self.sections)} tab", "section"), *here[:2], ("-", "back"), *super().keys(), *here[2:]]
+        return [(f"1-{len(self.sections)} tab", "section"), *here[:1], ("-", "back"), *super().keys(), *here[1:]]
 
     def section_keys(self) -> list[tuple[str, str]]:
         """The keys of the section that is shown, the one that matters most first."""

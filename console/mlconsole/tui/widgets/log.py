@@ -24,7 +24,7 @@ class LogView(FedLog):
     bar before it, is the last hit, or the one that was clicked.
     """
 
-    keys: ClassVar[list[tuple[str, str]]] = [("/", "search"), ("e", "error"), ("&", "filter"), ("w", "wrap")]
+    keys: ClassVar[list[tuple[str, str]]] = [("/ e", "search, errors"), ("&", "filter"), ("w", "wrap")]
     """The keys that matter here."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "prompt('/')", "search", key_display="/", show=False),
