@@ -221,3 +221,19 @@ async def test_the_screens_of_a_morning_are_drawn_as_stored(tmp_path: Path, monk
         for name in MORNING:
             console.trail = Trail(Location("audit"))  # No screen tells of those before it.
             await of_every_size(user, name)
+
+
+@pytest.mark.parametrize("place", ["run", "alert", "policies", "monitor", "compare"])
+async def test_a_resize_storm_ends_in_the_picture_of_that_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    target = {"run": "broken", "alert": "monitor:churn", "monitor": "sales", "compare": "broken,live"}.get(place, "")
+    console = morning(Path("lab")).console(Location(place, target))
+    async with opened(console, SIZES[0]) as user:
+        await user.sees("✖ 6", "? 1")
+        quiet = user.lines
+        for size in ((40, 10), (200, 60), (20, 5), (1, 1), (120, 40), (79, 23), SIZES[0]):
+            await user.resizes(*size)
+        await settled(user)
+        await user.waits(lambda: user.lines == quiet, "the picture of before")

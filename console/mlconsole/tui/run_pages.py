@@ -31,7 +31,10 @@ def summary(details: RunDetails, now: datetime) -> Lines:
         state.append((f"  exit code {run.exit_code}", "dim"))
     if run.why:
         state.append((f"  {run.why}", "value"))
-    times = f"{numbers.ago(run.started_at, now)}, for {numbers.duration(run.duration_s(now))}" if run.started_at else ""
+    times = ""
+    if run.started_at:
+        ago = numbers.ago(run.started_at, now)
+        times = f"{run.started_at:%Y-%m-%d %H:%M:%S}Z ({ago}), for {numbers.duration(run.duration_s(now))}"
     rows: list[tuple[str, list[Span]]] = [
         ("state", state),
         ("started", [(times, "value")]),
