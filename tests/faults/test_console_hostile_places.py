@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tui"))
 
 from consolekit import Stage, opened, settled, stage
-from hostilekit import poison_places
+from hostilekit import poison_gpus, poison_places
 from morningkit import morning
 from robot import Robot
 
@@ -23,8 +23,20 @@ STORED = {name: text.encode("utf-8", "backslashreplace").decode() for name, text
 ALL_AT_ONCE = " ".join(text for name, text in STORED.items() if name != "long")
 TEXTS = [ALL_AT_ONCE, MANY_NEWLINES, *STORED.values()]
 CLICK, WIDE, TALL, SMALL = "[@click=app.quit]x[/]", (200, 70), (100, 60), (80, 24)
-LISTS = ("alerts", "policies", "monitors", "models", "environments", "sweeps", "lineage", "cost", "overview", "jobs")
-VERBATIM = ("alerts", "policies", "monitors", "models", "environments")
+LISTS = (
+    "alerts",
+    "policies",
+    "monitors",
+    "models",
+    "environments",
+    "sweeps",
+    "lineage",
+    "cost",
+    "overview",
+    "jobs",
+    "gpus",
+)
+VERBATIM = ("alerts", "policies", "monitors", "models", "environments", "gpus")
 """Lists in whose first columns each text stands whole, the markup among them."""
 PAGES = {"policy": 1, "monitor": 1, "environment": 5, "model": 3, "lineage": 1}
 """Pages by the name of a thing, and how many sections they have."""
@@ -37,6 +49,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     """A catalog with every hostile text in every place; nothing changes it."""
     made = morning(tmp_path_factory.mktemp("hostile") / "lab")
     poison_places(made.home, TEXTS)
+    poison_gpus(made.home, [ALL_AT_ONCE, STORED["bell action"], STORED["title by OSC"]])
     return made
 
 
@@ -54,7 +67,7 @@ async def test_lists_show_hostile_texts_in_escapes_and_markup_as_it_is(poisoned:
             user.app.go(Location(name))
             await looks(user)
             if size is WIDE and name in VERBATIM:
-                assert CLICK in user.text, f"{name}\n{user.text}"
+                assert ("app.bell" if name == "gpus" else CLICK) in user.text, f"{name}\n{user.text}"
             # Under the list stands in full what the row under the cursor has no room for.
             for _ in range(3):
                 await user.presses("j")
@@ -64,7 +77,7 @@ async def test_lists_show_hostile_texts_in_escapes_and_markup_as_it_is(poisoned:
 async def test_pages_show_hostile_texts_in_escapes_in_every_section(poisoned: Stage) -> None:
     async with opened(poisoned.console(), TALL) as user:
         for number, text in enumerate(TEXTS[:2]):
-            visits = [(Location("alert", f"hostile{number}"), 3)]
+            visits = [(Location("alert", f"hostile{number}"), 3), (Location("gpu", "0"), 4)]
             for place, sections in PAGES.items():
                 target = {"model": f"{text}@1", "lineage": text}.get(place, text)
                 visits.append((Location(place, target), sections))

@@ -5,8 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from consolekit import NOW
+from gpuscene import GPUS, HOST
+
+from mlconsole.records import replace
+from mlconsole.telemetry.replay import Recording
+from mlconsole.telemetry.simulation import Simulation
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,19 @@ def poison_places(home: Path, texts: list[str]) -> None:
                 axis = {"axis": ("code", "data", "model", "config", "env")[number % 5]} if table == "pin" else {}
                 _insert(db, table, {**fixed, **grid, **dict.fromkeys(names.split(), text), **axis}, "INSERT OR IGNORE")
     db.close()
+
+
+def poison_gpus(home: Path, texts: list[str]) -> None:
+    """A driver and processes that give themselves such names, on eight GPUs that are replayed."""
+    (home / GPUS).unlink()
+    look = Simulation(HOST, [""] * 8, lambda: 0.0).latest()
+    gpus = []
+    for gpu, text in zip(look.gpus, texts * 8, strict=False):
+        held = [replace(each, command=text, user=text) for each in gpu.processes.value or ()]
+        gpus.append(replace(gpu, name=text, processes=replace(gpu.processes, value=tuple(held))))
+    with Recording(home / GPUS) as file:
+        for number, at in enumerate((NOW, NOW + timedelta(days=1)), 1):
+            file.add(replace(look, gpus=tuple(gpus), number=number), at)
 
 
 def _copy(db: sqlite3.Connection, copied: Copied, number: int, text: str, made: dict[str, int]) -> int:
