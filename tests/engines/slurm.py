@@ -138,6 +138,19 @@ class Slurm:
         words = run("sinfo", "-h", "-N", "-p", "main", "-o", "%t", check=False).split()
         return sum(word in ("idle", "mix", "alloc") for word in words)
 
+    def is_idle(self) -> bool:
+        """Whether every node is free, and done with what ran there."""
+        return set(run("sinfo", "-h", "-N", "-p", "main", "-o", "%t", check=False).split()) == {"idle"}
+
+    def hastens(self, job: str) -> None:
+        """Have a requeued job start again in two seconds, for which Slurm would take two minutes.
+
+        Sooner, it would lose its script to the end of its first try, be given that one's exit code, or be refused for
+        its credential, which was revoked in the same second.
+        """
+        wait_for(lambda: not self.steps() and self.is_idle(), "an idle cluster")
+        run("scontrol", "update", f"jobid={job}", "starttime=now+2")
+
     def calm(self) -> bool:
         """Empty the queue and give every node back; whether that is done."""
         run("scancel", "--quiet", "--user=root", check=False)
