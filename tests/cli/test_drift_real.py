@@ -85,6 +85,28 @@ def test_car_loans_are_quiet_until_the_second_half_and_then_the_known_columns_dr
     assert windows[6].worst == "car_value"
 
 
+def test_car_loans_that_are_predicted_worse_are_seen_once_it_is_known_who_repaid(ctx: Context, tmp_path: Path) -> None:
+    folder = "nannyml/datasets/data/synthetic_car_loan"
+    reference = member("nannyml", f"{folder}_reference.csv")
+    before = write(tmp_path / "reference.csv", reference[0], reference[1:])
+    half = 25_000
+    head, *rows = member("nannyml", f"{folder}_analysis.csv")
+    live = write(tmp_path / "live.csv", head, rows[half - 15_000 : half + 15_000])
+    late, *labels = member("nannyml", f"{folder}_analysis_target.csv")
+    write(tmp_path / "labels-1.csv", late, labels[:half])
+    watched = {"label": "repaid", "prediction": "y_pred", "score": "y_pred_proba", "key": "id"}
+    params = AddParams("repaid", before, live, "rows:5000", labels=str(tmp_path / "labels-*.csv"), **watched)
+    execute(ctx, ADD, params)
+
+    def judged() -> list[Verdict]:
+        execute(ctx, CHECK, MonitorParams("repaid"))
+        return [one.verdict for one in ctx.catalog.monitors.state(ctx.catalog.monitors.get("repaid"), 30).windows]
+
+    assert judged() == [Verdict.OK] * 3, "labels of the rest have not come"
+    write(tmp_path / "labels-2.csv", late, labels[half:])
+    assert judged() == [Verdict.OK] * 3 + [Verdict.DRIFT] * 3
+
+
 def test_houses_of_another_part_of_the_country_drift_by_place_most(ctx: Context, tmp_path: Path) -> None:
     folder = "nannyml/datasets/data/california_housing"
     before = member("nannyml", f"{folder}_reference.csv")
