@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlconsole.plugin_api import ActionFailed, BackendUnreachable, ConfigError, HostStatus, UsageError
 from mlconsole_slurm.commands import ANSWER_S, gpus_of
-from mlconsole_slurm.words import JobRow, word_of
+from mlconsole_slurm.words import LIVE, JobRow, word_of
 
 if TYPE_CHECKING:
     import httpx
@@ -54,7 +54,8 @@ class Rest:
 
     def version(self) -> str:
         """As in ``slurm 22.05.8``."""
-        return f"slurm {self._ask('GET', 'ping')['meta']['Slurm']['release']}"
+        meta = self._ask("GET", "ping")["meta"]
+        return f"slurm {(meta.get('slurm') or meta['Slurm'])['release']}"
 
     def submit(self, script: str, options: Mapping[str, str]) -> str:
         """Hand a script over; returns the job's id."""
@@ -109,8 +110,9 @@ class Rest:
         """Every node."""
         found = []
         for node in self._ask("GET", "nodes")["nodes"]:
-            state = _text(node["state"]).lower()
-            takes = state in ("idle", "mixed", "allocated") and "DRAIN" not in node.get("state_flags", ())
+            words = _words(node["state"])
+            state, flags = words[0].lower(), {*words[1:], *node.get("state_flags", ())}
+            takes = state in ("idle", "mixed", "allocated") and "DRAIN" not in flags
             cpus, gpus = int(node["cpus"]), gpus_of(node.get("gres", ""))
             free = (node.get("idle_cpus"), gpus - gpus_of(node["gres_used"]) if "gres_used" in node else None)
             found.append(
@@ -141,15 +143,21 @@ class Rest:
         raise ActionFailed(f"Slurm refused it: {words or reply.status_code}.")
 
 
-def _text(value: object) -> str:
-    """A state: a word, or a list of words in newer interfaces."""
-    return str(value[0]) if isinstance(value, list) and value else str(value)
+def _words(value: object) -> list[str]:
+    """A state: a word, or in newer interfaces (from v0.0.40 on) a list of it and of what else holds."""
+    return [str(each) for each in value] if isinstance(value, list) and value else [str(value)]
+
+
+def _state(value: object) -> str:
+    """The one word that squeue would say: of a job that is being completed, that, not how it ended."""
+    first, *others = [word_of(each) for each in _words(value)]
+    return next((each for each in others if each in LIVE), first)
 
 
 def _row(job: Mapping[str, Any]) -> JobRow:
     return JobRow(
         str(job["job_id"]),
-        word_of(_text(job["job_state"])),
+        _state(job["job_state"]),
         job.get("state_reason", ""),
         job.get("nodes", ""),
         job.get("current_working_directory", ""),
@@ -158,6 +166,6 @@ def _row(job: Mapping[str, Any]) -> JobRow:
 
 
 def _past(job: Mapping[str, Any]) -> JobRow:
-    state, folder = word_of(_text(job["state"]["current"])), job.get("working_directory") or ""
+    state, folder = _state(job["state"]["current"]), job.get("working_directory") or ""
     submitted = float(job.get("time", {}).get("submission", 0))
     return JobRow(str(job["job_id"]), state, "", job.get("nodes", ""), folder, "", None, submitted, "sacct")
