@@ -42,6 +42,8 @@ class ViewWanted(Message):
         self.text = text
 
 
+WIDEST, FRAME = 110, 5
+"""Cells of a dialog as in ``dialog.tcss``, and of its border, padding and scroll bar."""
 COMMAND_LINES, NARROWEST = 3, 70
 """A command in a form takes so many lines: of a longer one both ends are shown, its flags stand at the end."""
 SCROLLS = ("up", "down", "pageup", "pagedown")
@@ -71,7 +73,7 @@ class PlanDialog(ModalScreen[bool]):
         with Vertical(id="dialog", classes="danger" if self.plan.effect is Effect.DESTROY else ""):
             yield Static(Content(clean(self._summary)), id="title")
             with VerticalScroll(id="body", can_focus=not self.plan.confirm):
-                yield Static(Content("\n".join(plan_lines(self.plan)[1:])))
+                yield Static(Content(self._text()), id="plan")
             if self.plan.confirm:
                 yield Static(Content(f"Type {clean(self.plan.confirm)} to go on:"), classes="label")
                 yield Field(id="word")
@@ -86,6 +88,16 @@ class PlanDialog(ModalScreen[bool]):
         self.query_one("#keys", Line).show(
             _keys((yes, "does it"), ("Esc", "changes nothing"), (copy, "copies it"), ("PgDn", "more"))
         )
+
+    def on_resize(self) -> None:
+        """The plan's lines are folded anew."""
+        self.query_one("#plan", Static).update(Content(self._text()))
+
+    def _text(self) -> str:
+        """The plan, what is too long for a line hung under its step."""
+        width = min(WIDEST, self.app.size.width * 94 // 100) - FRAME
+        lines = [part for line in plan_lines(self.plan)[1:] for part in fold([(line, "value")], width)]
+        return "\n".join("".join(text for text, _ in line) for line in lines)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in the word's field."""
