@@ -127,8 +127,9 @@ class FarGpus:
             for name in self._names:
                 known = self._after(known, name)
                 self._known = known  # Whole at every moment: others read it without a lock.
-            self._asked.set()
+            # Kept before anybody is told: a command that lists them ends at once, and this thread with it.
             keeper.keep(known.values(), self.latest())
+            self._asked.set()
             self._stopped.wait(EVERY_S)
         keeper.close()
 
