@@ -1,4 +1,4 @@
-"""Arguments and variables arrive at the program exactly as they were given, on every backend."""
+"""Arguments and variables arrive at the program exactly as they were given, on every backend (F-30)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the local backend says about a job follows from records and processes, never from a guess."""
+"""What the local backend says about a job follows from records and processes, never from a guess (F-32)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console answers while what it stands on does not: a backend, a locked catalog, one that is gone."""
+"""The console answers while what it stands on does not: a backend, a locked catalog, one that is gone (F-24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of jobs: whatever is killed, reused or refuses to die, one job stays one job and nobody else is hit."""
+"""Faults of jobs: whatever is killed, reused or refuses to die, one job stays one job and nobody else is hit (F-31)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of launching: the launcher dies at any moment, or many launch at once, and it is one job or none."""
+"""Faults of launching: the launcher dies at any moment, or many launch at once, and it is one job or none (F-33)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend that loses replies, lists late, does not answer or answers falsely: one job a run, nothing is guessed."""
+"""A backend that loses replies, lists late or answers falsely: one job a run, nothing is guessed (F-34)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlconsole teardown``: requested is never done; it is done when nothing is seen any more, whatever is killed."""
+"""``mlconsole teardown``: done when nothing is seen any more, whatever is killed on the way (F-33, F-34, F-35)."""
 
 from __future__ import annotations
 

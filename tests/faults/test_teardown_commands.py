@@ -1,4 +1,4 @@
-"""Teardown commands succeed exactly once, however the job ended and whatever was killed, or are loudly pending."""
+"""Teardown commands succeed once, however the job ended and whatever was killed, or are loudly pending (F-36)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real training crashes, its child goes on holding a GPU, and whatever is killed on the way it is given back once.
+"""A real training crashes, its child holds a GPU, and whatever is killed on the way it is given back once (F-36).
 
 The GPUs are those of the tests' driver library, read through the real binding; it lists the child while that lives.
 """

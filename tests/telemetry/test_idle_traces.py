@@ -1,3 +1,5 @@
+"""Recorded traces of GPUs at work and idle: what is missing counts as at work, no live job is proposed (F-39)."""
+
 from __future__ import annotations
 
 import pytest

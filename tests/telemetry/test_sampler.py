@@ -1,4 +1,4 @@
-"""The whole sampler, through the real binding and a driver library of our own."""
+"""The whole sampler, through the real binding and a driver library of our own (F-39)."""
 
 from __future__ import annotations
 

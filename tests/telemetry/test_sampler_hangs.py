@@ -1,4 +1,4 @@
-"""A driver that hangs for ever, a child that dies, a parent that dies: nobody waits, and nothing is left behind."""
+"""A driver that hangs for ever, a child or a parent that dies: nobody waits, and nothing is left behind (F-24)."""
 
 from __future__ import annotations
 

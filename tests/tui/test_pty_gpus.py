@@ -1,4 +1,4 @@
-"""The GPUs screen at a real terminal, over the tests' own driver and the real binding."""
+"""The GPUs screen at a real terminal, over the tests' own driver and the real binding (F-24)."""
 
 from __future__ import annotations
 

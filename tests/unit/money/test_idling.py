@@ -1,4 +1,4 @@
-"""What is done about GPUs that are held for nothing: nothing, unless the settings say so, and then once."""
+"""What is done about GPUs that are held for nothing: nothing, unless the settings say so, and then once (F-39)."""
 
 from __future__ import annotations
 
