@@ -33,13 +33,16 @@ BACK = ("enter", "j", "enter", "j", "enter")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: where to go, which keys to press, how large the terminal is, and where GPUs are read from."""
+    """One picture: where to go, which keys to press, how large the terminal is, where GPUs are read from, and for how
+    long they are looked at before.
+    """
 
     name: str
     location: Location
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = SIZE
     gpus: str = ""
+    looks_s: float = 0.0
 
 
 PICTURES = (
@@ -59,8 +62,9 @@ PICTURES = (
     Picture("lineage", Location("lineage", "prod"), ("w", "j", *BACK), size=(110, 22)),
     Picture("models", Location("models")),
     Picture("model-lineage", Location("model", "digits@1", cursor="lineage")),
-    Picture("gpus", Location("gpus"), size=(140, 24), gpus="simulated"),
-    Picture("gpu", Location("gpu", "6"), ("3",), size=(120, 20), gpus="simulated"),
+    Picture("gpus", Location("gpus"), size=(150, 24), gpus="simulated", looks_s=62),
+    Picture("gpu", Location("gpu", "6"), ("3",), size=(120, 20), gpus="simulated", looks_s=30),
+    Picture("cost", Location("cost", cursor="run"), size=(120, 24)),
     Picture("jobs", Location("jobs")),
     Picture("audit", Location("audit")),
     Picture("alerts", Location("alerts"), size=(120, 24)),
@@ -83,6 +87,7 @@ async def draw(catalog: Path, picture: Picture) -> str:
     app = Console(ctx, picture.location, usual=usual_metrics(ctx.catalog))
     async with app.run_test(size=picture.size) as pilot:
         await settled(app, pilot)
+        await pilot.pause(picture.looks_s)
         for key in picture.keys:
             await pilot.press(key)
             await settled(app, pilot)

@@ -86,3 +86,14 @@ def cursor_row(term: PtyTerm) -> int:
     lines = term.text.splitlines()
     head = next(at for at, line in enumerate(lines) if "GPU / PROCESS" in line)
     return next((at for at, line in enumerate(lines[head + 1 :]) if line.startswith("▌")), -1)
+
+
+def test_a_machine_without_a_driver_is_said_to_be_one(driver: FakeDriver, tmp_path: Path) -> None:
+    home = tmp_path / "lab"
+    Catalog(home).close()
+    env = {**driver.environment, "LD_LIBRARY_PATH": str(driver.folder_without_library())}
+    argv = [sys.executable, "-P", "-m", "mlconsole", "--catalog", str(home)]
+    with PtyTerm(argv, 120, 24, {**env, "MLCONSOLE_CONFIG": "/nonexistent"}, deadline_s=60) as term:
+        term.wait_for("rw")
+        term.send(":gpus\r")
+        term.wait_for("no NVIDIA driver on this host")

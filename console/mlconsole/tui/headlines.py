@@ -129,8 +129,8 @@ def money_spans(ctx: Context) -> list[Span]:
     return spans + budget_spans(ctx, 1)
 
 
-def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False) -> list[Span]:
-    """The fullest budgets, each with a bar of what is spent and committed of it."""
+def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False, is_long: bool = False) -> list[Span]:
+    """The fullest budgets, each with a bar of what is spent of it; a long one says it in dollars, too."""
     states = ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, uptime())
     spans: list[Span] = []
     for state in sorted(states, key=lambda each: -each.percent)[:most]:
@@ -138,4 +138,6 @@ def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False) -> list[Spa
         token = "state.bad" if state.level == FULL else "warn" if state.level else "value"
         spans += [(f"   budget {state.budget.name} ", "label"), (f"{drawn} {state.percent:.0f}%", token)]
         spans += [(" hard", "dim")] if state.budget.is_hard else []
+        if is_long:
+            spans += [(f"  {numbers.money(state.spent)}", "value"), (f" of {state.budget.words}", "dim")]
     return spans

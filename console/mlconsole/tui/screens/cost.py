@@ -62,12 +62,16 @@ class CostScreen(ListScreen):
         """The lines of the axis, then idle and total."""
         found = report(self.console.ctx, self._axis)
         self._report = found
-        self._budgets = budget_spans(self.console.ctx, MOST_BUDGETS, is_ascii=self.console.look.is_ascii)
+        self._budgets = self._budget_line()
         if found.total_microusd is None:
             return []
         rows = [self._row(item, found.total_microusd) for item in found.items]
         rows.append(self._sum(IDLE, "IDLE, leased by nobody", found.idle_microusd, "warn", found.total_microusd))
         return [*rows, self._sum(TOTAL, "total", found.total_microusd, "strong", found.total_microusd)]
+
+    def _budget_line(self) -> list[Span]:
+        spans = budget_spans(self.console.ctx, MOST_BUDGETS, is_ascii=self.console.look.is_ascii, is_long=True)
+        return [(spans[0][0].lstrip(), spans[0][1]), *spans[1:]] if spans else []
 
     def _row(self, item: CostItem, total: int) -> Row:
         kwh = "" if item.kwh is None else f"{item.kwh:.2f}"
@@ -83,15 +87,15 @@ class CostScreen(ListScreen):
         return Row(item.key, (*cells, (hours, "value"), (kwh, "value"), (identity, "dim")), values)
 
     def _sum(self, key: str, words: str, microusd: int | None, token: str, total: int) -> Row:
-        cells = ((words, token), (usd(microusd), token), self._share(microusd, total))
+        cells = ((words, token), (usd(microusd), token), self._share(microusd, total, token))
         return Row(key, (*cells, ("", "value"), ("", "value"), ("", "value")), is_last=True)
 
-    def _share(self, microusd: int | None, total: int) -> tuple[str, str]:
+    def _share(self, microusd: int | None, total: int, token: str = "accent") -> tuple[str, str]:
         if not microusd or not total:
             return ("", "dim")
         part = microusd / total
         drawn = bar(part, BAR_CELLS, is_ascii=self.console.look.is_ascii)
-        return (f"{drawn} {part:4.0%}", "accent")
+        return (f"{drawn} {part:4.0%}" if round(part, 2) else f"{drawn}  <1%", token)
 
     def show_title(self, right: Sequence[Span] = ()) -> None:
         """The axis, and under the title what burns, was spent and is budgeted."""

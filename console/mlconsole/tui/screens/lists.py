@@ -88,10 +88,12 @@ class ListScreen(TableScreen):
         self._rows = rows
         self.show_title()
         found = picked(rows, self.query_line, self.columns)
-        if self._shown is None or not are_alike(found, self._shown):
+        is_filtered = self.query_line.where is not None and rows
+        words = "Nothing here fits the filter. Esc takes it away." if is_filtered else self.empty
+        says_other = not found and self.table.empty != words
+        if self._shown is None or says_other or not are_alike(found, self._shown):
             self._shown = found
-            is_filtered = self.query_line.where is not None and rows
-            self.table.empty = "Nothing here fits the filter. Esc takes it away." if is_filtered else self.empty
+            self.table.empty = words
             self.table.set_source(ListSource(found), order=self.column_keys)
         self.show_foot()
 
