@@ -152,15 +152,35 @@ def test_a_requeued_job_runs_again_with_one_output(jobs: Jobs, cluster: Slurm) -
     until(lambda: jobs.output(handle).count(b"try\n") == 2, 60)
 
 
-def test_a_killed_node_daemon_loses_the_node_and_names_the_copy_that_may_still_run(jobs: Jobs, cluster: Slurm) -> None:
-    handle = jobs.python(SLEEP)
-    jobs.said(handle, b"up")
+def lost_with_its_node(jobs: Jobs, cluster: Slurm, handle: Handle) -> None:
+    """Kill the daemon of a job's node, and have the controller give that node up; the program goes on."""
     node = glance(jobs, handle).host
     cluster.daemons.kill(node)
     run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-    seen = until(lambda: seen if (seen := glance(jobs, handle)).state is not State.RUNNING else None, 60)
-    assert seen.outcome in (Outcome.NODE_LOST, Outcome.CANCELLED, None)
-    assert "NODE_FAIL" in seen.reason or seen.state is State.QUEUED
+
+
+def test_a_killed_node_daemon_loses_the_job_with_its_node(jobs: Jobs, cluster: Slurm) -> None:
+    handle = jobs.python(SLEEP)
+    jobs.said(handle, b"up")
+    lost_with_its_node(jobs, cluster, handle)
+    seen = until(lambda: seen if (seen := glance(jobs, handle)).state is State.ENDED else None, 60)
+    assert (seen.outcome, "NODE_FAIL" in seen.reason) == (Outcome.NODE_LOST, True), seen
+
+
+def test_a_job_that_runs_again_after_its_node_was_lost_names_the_copy_that_may_still_run(
+    jobs: Jobs, cluster: Slurm
+) -> None:
+    handle = jobs.python(SLEEP, options={"requeue": "yes"})
+    jobs.said(handle, b"up")
+    lost_with_its_node(jobs, cluster, handle)
+    until(lambda: "requeued" in glance(jobs, handle).reason, 60)
+    run("scontrol", "update", f"jobid={job_number(jobs)}", "starttime=now+2")
+    until(lambda: jobs.output(handle).count(b"up\n") == 2, 60)
+    seen = until(lambda: seen if (seen := glance(jobs, handle)).state is State.RUNNING else None)
+    assert "an older copy may still run on" in seen.reason, seen
+
+    assert jobs.backend.cancel(handle, 2.0).outcome is Outcome.CANCELLED
+    assert [each for each in jobs.backend.release(handle) if "older copy" in each]
 
 
 def test_a_drained_node_ends_nothing_and_says_so(jobs: Jobs, cluster: Slurm) -> None:
