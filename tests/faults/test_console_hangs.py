@@ -83,6 +83,24 @@ async def test_a_stop_that_hangs_holds_nothing_else_up(hanging: Stage) -> None:
         await user.sees("Run live", "1 charts")
 
 
+async def test_an_action_goes_its_own_way_past_one_that_hangs(hanging: Stage) -> None:
+    async with running(hanging.console(Location("runs"))) as user:
+        app = user.app
+        assert isinstance(app, Console) and isinstance(hanging.backend, HangingBackend)
+        await user.sees("live", "● running")
+        app.doing.do(hanging.backend.probe, lambda result: None)
+        await user.waits(lambda: app.doing.waiting_s > 0, "an action that hangs")
+        assert app.doing._since is not None
+        app.doing._since -= 60
+        await user.presses("m")
+        await user.sees("Give a run another name")
+        await user.types("renamed")
+        await user.presses("ctrl+s")
+        await user.sees("Enter does it")
+        await user.presses("enter")
+        await user.sees("run rename: ")
+
+
 async def test_what_was_last_seen_says_its_age_when_a_look_hangs(hanging: Stage) -> None:
     async with running(hanging.console(Location("runs"))) as user:
         await user.sees("live")

@@ -135,7 +135,7 @@ class Acting:
             self._do(action, params)
             return
         console.say(f"Planning {action.name} ...", "dim")
-        console.doing.do(
+        console.desk_for_actions().do(
             lambda: plan(console.ctx, action, params), lambda found: self._show_plan(action, params, found)
         )
 
@@ -152,7 +152,7 @@ class Acting:
 
     def _do(self, action: Action[Any], params: Any) -> None:
         self._console.say(f"{action.name} ...", "dim")
-        self._console.doing.do(
+        self._console.desk_for_actions().do(
             lambda: self._carry_out(action, params), lambda result: self._done(action, params, result)
         )
 

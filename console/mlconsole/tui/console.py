@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 TICK_S = 1.0
 LEAST_PATH = 6
+HANGS_S = 5.0
+"""An action that owes its end for so long may never come to it; the next one goes its own way."""
 USUAL_COLLECTION = (700, 10, 10)  # CPython's own
 
 
@@ -103,6 +105,7 @@ class Console(PaintedApp[None]):
         self.reads = Desk(self, self.failed)
         self.questions = Questions(lambda: self.post_message(Changed()))
         self.doing = Desk(self, self.failed)
+        self._hung: list[Desk] = []
         self.freshness = Freshness(self, ctx)
         self.gpus = GpuFeed(self, ctx)
         if picture is not None:
@@ -136,7 +139,8 @@ class Console(PaintedApp[None]):
         self.gpus.stop()
         self.reads.stop()
         self.questions.stop()
-        self.doing.stop()
+        for desk in (self.doing, *self._hung):
+            desk.stop()
 
     def take_first_rows(self) -> Sequence[Row]:
         """The rows that were painted before the app began; only once."""
@@ -188,6 +192,13 @@ class Console(PaintedApp[None]):
         """End with the traceback of what nobody expected, without local variables: those may hold secrets."""
         self._exit_renderables.append(Text(clean(traceback.format_exc(), 65_536, 400)))
         self._close_messages_no_wait()
+
+    def desk_for_actions(self) -> Desk:
+        """Where the next action is planned or carried out; one that has hung for long holds no other up."""
+        if self.doing.waiting_s > HANGS_S:
+            self._hung.append(self.doing)
+            self.doing = Desk(self, self.failed)
+        return self.doing
 
     def failed(self, error: Exception) -> None:
         """Say what went wrong, where the eyes are."""
