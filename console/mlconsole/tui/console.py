@@ -178,7 +178,7 @@ class Console(PaintedApp[None]):
     def on_gpus_seen(self, event: GpusSeen) -> None:
         """There was another look at the GPUs."""
         if (screen := self.place_screen) is not None and screen.wants_gpus:
-            screen.look_again()
+            screen.gpus_seen()
 
     def on_edit_wanted(self, event: EditWanted) -> None:
         """A form wants one of its texts edited."""

@@ -96,6 +96,10 @@ class PlaceScreen(Screen[None]):
     def look_again(self) -> None:
         """Read the data again; called when something changed, on the screen's thread: must only ask."""
 
+    def gpus_seen(self) -> None:
+        """There was another look at the GPUs."""
+        self.look_again()
+
     def tick(self) -> None:
         """A second has gone while something runs."""
         self.look_again()

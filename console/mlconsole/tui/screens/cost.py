@@ -9,7 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from mlconsole.actions.cost import report
+from mlconsole.actions.gpu_rows import wasted_microusd_per_h
 from mlconsole.domain.costs import Axis, CostItem, CostReport
+from mlconsole.domain.gpu import Source
 from mlconsole.domain.query import Query
 from mlconsole.render import numbers
 from mlconsole.render.money_tables import exact, per_hour, price_words, usd
@@ -42,6 +44,7 @@ class CostScreen(ListScreen):
         Column("kwh", "kWh", True, 9, 6, priority=4),
         Column("id", "", width=14, least=8, priority=5),
     )
+    wants_gpus: ClassVar[bool] = True
     empty: str = "No cost is known: say what this machine costs under [machine] in the settings file."
 
     def __init__(self, location: Location, query: Query) -> None:
@@ -65,6 +68,7 @@ class CostScreen(ListScreen):
         self._budgets = self._budget_line()
         if found.total_microusd is None:
             return []
+        self.console.gpus.start()
         rows = [self._row(item, found.total_microusd) for item in found.items]
         rows.append(self._sum(IDLE, "IDLE, leased by nobody", found.idle_microusd, "warn", found.total_microusd))
         return [*rows, self._sum(TOTAL, "total", found.total_microusd, "strong", found.total_microusd)]
@@ -118,6 +122,26 @@ class CostScreen(ListScreen):
         words += [("   month ", "label"), (numbers.money(burn.month_microusd), "value")]
         return [*words, (f" → {numbers.money(burn.forecast_microusd)} by its end", "dim")]
 
+    def gpus_seen(self) -> None:
+        """What they waste may have changed; the sums are not read again for that."""
+        if self.is_shown:
+            self.show_title()
+
+    def _wasted(self) -> list[Span]:
+        """What GPUs cost of which nothing comes: held for nothing, or by nobody."""
+        seen = self.console.gpus.report
+        wasted = wasted_microusd_per_h(seen) if seen is not None else 0
+        if seen is None or not wasted:
+            return []
+        rows = [row for row in seen.rows if row.is_wasted]
+        sources = sorted({row.reading.source.value for row in rows} - {Source.NVML.value})
+        gpus = f" by {len(rows)} GPU{'s' if len(rows) > 1 else ''}"
+        return [
+            ("   wasted ", "label"),
+            (per_hour(wasted), "warn"),
+            (" ".join((gpus, *(f"({source})" for source in sources))), "dim"),
+        ]
+
     def _balance(self) -> list[Span]:
         found = self._report
         if found is None or found.machines_microusd is None:
@@ -125,7 +149,7 @@ class CostScreen(ListScreen):
         spans: list[Span] = [("runs ", "label"), (exact(found.runs_microusd), "value"), (" + IDLE ", "label")]
         spans += [(exact(found.idle_microusd), "warn"), (" = ", "label"), (exact(found.machines_microusd), "strong")]
         if found.machines_microusd == found.total_microusd:
-            return [*spans, (" of machine time", "label")]
+            return [*spans, (" of machine time", "label"), *self._wasted()]
         return [*spans, (" of machine time DOES NOT HOLD: see mlconsole doctor", "state.bad")]
 
     def _prices(self) -> list[Span]:
