@@ -16,10 +16,21 @@ from mlconsole.actions.base import NoParams
 from mlconsole.actions.context import Context
 from mlconsole.actions.doctor import doctor
 from mlconsole.catalog import Catalog, migrations, reserve
+from mlconsole.catalog.ledger import settle
+from mlconsole.catalog.machines import ensure_machine, put_rate
 from mlconsole.catalog.wal import has_wal_reset_bug
 from mlconsole.config import Settings
 from mlconsole.domain.findings import Finding
+from mlconsole.domain.prices import Rate, Tenure
+from mlconsole.domain.times import to_us
+from mlconsole.domain.uptime import Uptime
 from program import Program
+
+RATE = Rate(8_000_000, Tenure.ON_DEMAND, 4, "a list")
+LOOSE_TIME = """
+INSERT INTO machine_time (machine, from_us, to_us, microusd)
+SELECT machine, to_us, to_us + 1, 7 FROM machine_time
+"""
 
 
 def findings(home: Path, **settings: Any) -> list[Finding]:
@@ -121,3 +132,17 @@ def test_the_command_fails_after_it_has_said_everything(cli: Program, home: Path
     assert {"level", "subject", "message", "hint"} == set(done.document["items"][0])
     assert any(item["level"] == "failure" for item in done.document["items"])
     assert "failure" in cli("doctor").out
+
+
+def test_machine_time_whose_parts_are_not_its_cost_is_named(catalog: Catalog) -> None:
+    def charge(db: sqlite3.Connection) -> None:
+        machine = ensure_machine(db, "gpu-1", 4, to_us(NOW), Uptime("boot", 1))
+        settle(db, put_rate(db, machine, RATE, to_us(NOW)), to_us(NOW) + 10**9, Uptime("boot", 1 + 10**9))
+
+    catalog.write(charge)
+    assert about(findings(catalog.home), "ledger") == []
+
+    catalog.write(lambda db: db.execute(LOOSE_TIME))
+    (finding,) = about(findings(catalog.home), "ledger")
+
+    assert (finding.level, finding.message.startswith("Of 1 interval")) == ("failure", True)

@@ -150,7 +150,8 @@ def _runs(ctx: Context) -> Iterator[Finding]:
             message = f'Run "{future}" was made in the future: this clock, or that of its host, is wrong.'
             yield Finding("warning", "clock", message, "See: timedatectl")
         if unbalanced := catalog.ledger.unbalanced():
-            message = f"Of {len(unbalanced)} intervals of machine time the parts are not what the time cost."
+            many = "1 interval" if len(unbalanced) == 1 else f"{len(unbalanced)} intervals"
+            message = f"Of {many} of machine time the parts are not what the time cost."
             yield Finding("failure", "ledger", message, RESTORE)
         if (bad := catalog.audit.first_bad()) is not None:
             yield Finding("failure", "audit", f"The audit log is broken at row {bad}.", "Compare with a backup.")
