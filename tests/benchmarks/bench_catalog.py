@@ -49,6 +49,7 @@ QUERIES = (
     ("sort by duration", "sort:-duration"),
 )
 
+OTHER_COMMANDS = ("monitor list", "model list", "alert list", "cost show", "job list", "release list", "env list")
 
 STARTER = """
 import os, sys, time
@@ -159,6 +160,7 @@ def bench_command(table: Table, home: Path) -> None:
             [*own, "run", "list", "train/loss<0.1 sort:-val/acc"],
             "",
         ),
+        *((f"mlconsole {words}", [*own, *words.split()], "<= 60 CPU-ms") for words in OTHER_COMMANDS),
     ):
         measured = [_process(argv, env) for _ in range(15)]
         cpu, wall, memory = (statistics.median(column) for column in zip(*measured, strict=True))

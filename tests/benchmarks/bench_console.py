@@ -25,6 +25,7 @@ from ptyterm import Cost, PtyTerm  # noqa: E402
 
 COLUMNS, LINES = 160, 48
 MOVES = 40
+FILTER = "churn-0"
 SIZES = (1_000, 100_000, 1_000_000)
 
 
@@ -117,7 +118,8 @@ def measure(home: Path) -> list[tuple[str, str]]:
         pages = pressed(term, "pagedown", 10, 0.2)
         term.send("g")
         term.settle(0.4)
-        filters = filtered(term, "churn-0")
+        with term.measured() as typing:
+            filters = filtered(term, FILTER)
         rss = term.rss_kib()
     with opened(home, None, "--read-only") as still:
         still.wait_for("▌")
@@ -139,6 +141,7 @@ def measure(home: Path) -> list[tuple[str, str]]:
         ("page down, bytes (most)", f"{max(cost.bytes for cost in pages):,}"),
         ("page down, CPU-ms (median)", cpu(pages)),
         ("filter keystroke to repaint, ms (median / most)", f"{statistics.median(filters):.0f} / {max(filters):.0f}"),
+        ("filter keystroke, CPU-ms (mean)", f"{typing.cpu_s * 1000 / len(FILTER):.1f}"),
         ("idle for 5 s with 5 live runs, bytes", f"{idle.bytes:,}"),
         ("idle for 5 s with 5 live runs, CPU-ms", f"{idle.cpu_s * 1000:.0f}"),
         ("resident memory, MB", f"{rss * 1024 / 1e6:.0f}"),
