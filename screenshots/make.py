@@ -33,16 +33,13 @@ BACK = ("enter", "j", "enter", "j", "enter")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: where to go, which keys to press, how large the terminal is, where GPUs are read from, and for how
-    long they are looked at before.
-    """
+    """One picture: where to go, which keys to press, how large the terminal is, and where GPUs are read from."""
 
     name: str
     location: Location
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = SIZE
     gpus: str = ""
-    looks_s: float = 0.0
 
 
 PICTURES = (
@@ -62,9 +59,8 @@ PICTURES = (
     Picture("lineage", Location("lineage", "prod"), ("w", "j", *BACK), size=(110, 22)),
     Picture("models", Location("models")),
     Picture("model-lineage", Location("model", "digits@1", cursor="lineage")),
-    Picture("gpus", Location("gpus"), size=(150, 24), gpus="simulated", looks_s=62),
-    Picture("gpu", Location("gpu", "6"), ("3",), size=(120, 20), gpus="simulated", looks_s=30),
-    Picture("cost", Location("cost", cursor="run"), size=(120, 24)),
+    Picture("gpus", Location("gpus"), size=(140, 24), gpus="simulated"),
+    Picture("gpu", Location("gpu", "6"), ("3",), size=(120, 20), gpus="simulated"),
     Picture("jobs", Location("jobs")),
     Picture("audit", Location("audit")),
     Picture("alerts", Location("alerts"), size=(120, 24)),
@@ -73,7 +69,7 @@ PICTURES = (
     Picture("environment", Location("environment", "prod"), size=(120, 22)),
     Picture("gates", Location("environment", "prod", cursor="gates"), size=(120, 22)),
     Picture("rollback-plan", Location("environment", "prod"), ("b", "tab", *"model", "ctrl+s")),
-    Picture("loop", Location("alert", "monitor:digits-live"), size=(132, 34)),
+    Picture("loop", Location("alert", "monitor:digits-live"), size=(140, 45)),
     Picture("help", Location("runs"), ("question_mark",)),
     Picture("run-80x24", Location("run", "mlp-64"), size=(80, 24)),
     Picture("runs-80x24", Location("runs"), size=(80, 24)),
@@ -87,7 +83,6 @@ async def draw(catalog: Path, picture: Picture) -> str:
     app = Console(ctx, picture.location, usual=usual_metrics(ctx.catalog))
     async with app.run_test(size=picture.size) as pilot:
         await settled(app, pilot)
-        await pilot.pause(picture.looks_s)
         for key in picture.keys:
             await pilot.press(key)
             await settled(app, pilot)
