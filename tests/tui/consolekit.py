@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gpuscene import GPUS, HOST, fill_gpus, fill_ledger
+from gpuscene import BOOTED, GPUS, HOST, fill_gpus, fill_ledger
 from lineagekit import fill_past
 from robot import Robot
 
@@ -33,6 +33,7 @@ from mlconsole.domain.environments import Environment
 from mlconsole.domain.gates import gate_of
 from mlconsole.domain.releases import Member
 from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutState
+from mlconsole.domain.uptime import Uptime
 from mlconsole.plugin_api import Backend, Handle
 from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
@@ -40,6 +41,8 @@ from mlconsole.tui.places import Location
 RUNS = 40
 BEGUN = datetime.fromtimestamp(START_US / 1e6, UTC)
 NOW = BEGUN + timedelta(minutes=RUNS, seconds=30)
+UPTIME = Uptime(BOOTED.boot_id, BOOTED.awake_us + RUNS * 60_000_000 + 30_000_000)
+"""The machine of the fixed catalog has been up since before its first run, whatever that of the test has been."""
 LIVE, BAD = 40, 33
 """Numbers of a running run and of a failed one."""
 TRACE = 'Traceback (most recent call last):\n  File "train.py", line 12, in <module>\nValueError: loss is nan\n'
@@ -172,7 +175,8 @@ class Stage:
         fixed = {"home": self.home, "user": "ada", "host": HOST, "theme": "dark", "watcher": False}
         fixed["gpus"] = str(self.home / GPUS)
         settings = Settings(**{**fixed, **self.settings})
-        return Console(Context(settings, clock=lambda: NOW, backend=lambda name: self.backend), start)
+        ctx = Context(settings, clock=lambda: NOW, backend=lambda name: self.backend, uptime=lambda: UPTIME)
+        return Console(ctx, start)
 
 
 def stage(home: Path, backend: Backend | None = None, **settings: Any) -> Stage:

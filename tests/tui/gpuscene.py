@@ -20,12 +20,14 @@ from mlconsole.telemetry.replay import Recording
 from mlconsole.telemetry.simulation import Simulation
 
 HOST, GPUS = "gpu-07", "gpus.jsonl"
+BOOTED = Uptime("boot", 10**13)
+"""How long the machine was up when its ledger began."""
 
 
 def fill_ledger(db: Any, begun: datetime, live: int, bad: int) -> None:
     """A machine of eight GPUs since the first run; three of them leased by the newest runs, one was by an older one."""
-    up, at_us = Uptime("boot", 10**13), round(begun.timestamp() * 1e6)
-    machine = ensure_machine(db, HOST, 8, at_us, up)
+    at_us = round(begun.timestamp() * 1e6)
+    machine = ensure_machine(db, HOST, 8, at_us, BOOTED)
     put_rate(db, machine, Rate(98_320_000, Tenure.OWNED, 8, "a list"), at_us)
     for number, gpus, after in ((bad, (6,), 33), (live, (0, 1), 35), (live - 1, (2,), 36)):
         run_id, name, user = db.execute("SELECT id, name, user FROM run WHERE n = ?", (number,)).fetchone()

@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from consolekit import BAD, NOW, Stage, stage
+from consolekit import BAD, NOW, UPTIME, Stage, stage
 from watchkit import a_night
 
 from fakes.backends import CalmBackend
@@ -73,7 +73,7 @@ def _monitored(home: Path, work: Path) -> None:
     for name, shift in (("train", 0.0), ("live", 1.0)):
         rows = [f"{r.gauss(40 + shift * 10, 10):.3f},{r.gauss(70, 20):.2f},{r.choice('abcc')}" for _ in range(400)]
         (work / f"{name}.csv").write_text("\n".join(["tenure,monthly_charges,plan", *rows]) + "\n")
-    ctx = Context(Settings(home=home, user="ada", host="gpu-07"), clock=lambda: NOW)
+    ctx = Context(Settings(home=home, user="ada", host="gpu-07"), clock=lambda: NOW, uptime=lambda: UPTIME)
     try:
         execute(ctx, ADD, AddParams("sales", str(work / "train.csv"), str(work / "live.csv"), "rows:100"))
         execute(ctx, CHECK, MonitorParams("sales"))

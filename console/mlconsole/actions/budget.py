@@ -12,7 +12,6 @@ from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import refresh
-from mlconsole.actions.uptime import uptime
 from mlconsole.catalog.budgets import put_budget, remove_budget, states
 from mlconsole.catalog.ledger import tail
 from mlconsole.catalog.machines import MachineRow, put_rate
@@ -22,6 +21,7 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.prices import Rate, microusd
 from mlconsole.domain.results import Done, Listing
 from mlconsole.domain.times import to_us
+from mlconsole.domain.uptime import Uptime
 from mlconsole.errors import ActionFailed, NotFound, UsageError
 from mlconsole.records import record
 
@@ -88,7 +88,7 @@ def list_budgets(ctx: Context, params: ListParams) -> Listing[BudgetState]:
     refresh(ctx)
     if not ctx.settings.read_only:
         settle_now(ctx, now)
-    return Listing("budget", ctx.catalog.ledger.budgets(now, ctx.settings.host, uptime()))
+    return Listing("budget", ctx.catalog.ledger.budgets(now, ctx.settings.host, ctx.uptime()))
 
 
 @record
@@ -125,6 +125,7 @@ class Spender:
     estimate: Estimate
     rate: Rate | None
     host: str
+    uptime: Uptime
 
 
 def check_budgets(db: Connection, spender: Spender, machine: MachineRow, now: datetime) -> None:
@@ -135,7 +136,7 @@ def check_budgets(db: Connection, spender: Spender, machine: MachineRow, now: da
     """
     if spender.rate is not None:
         put_rate(db, machine, spender.rate, to_us(now))
-    refuse_beyond(states(db, now, tail(db, to_us(now), spender.host, uptime())), spender)
+    refuse_beyond(states(db, now, tail(db, to_us(now), spender.host, spender.uptime)), spender)
 
 
 def refuse_beyond(found: Sequence[BudgetState], spender: Spender) -> None:

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from mlconsole.actions.uptime import uptime
 from mlconsole.catalog import Catalog
 from mlconsole.config import Settings
 
 if TYPE_CHECKING:
     from mlconsole.catalog import audit as audit_log
     from mlconsole.domain.gpu import GpuSnapshot
+    from mlconsole.domain.uptime import Uptime
     from mlconsole.plugin_api import Backend, Target
 
 GPU_LOOK_S = 10.0
@@ -85,6 +87,7 @@ class Context:
         backend: loads a backend by name.
         gpus: looks at the GPUs of this machine, by its host's name.
         target: loads a target by name.
+        uptime: gives which boot of this machine this is, and for how long.
         say: tells the person something that is not data.
         cancelled: set when the person no longer wants the answer.
         journal: the audit row of the action under way, None outside one.
@@ -104,6 +107,7 @@ class Context:
         gpus: Callable[[str], GpuSnapshot] = look_at_gpus,
         target: Callable[[str], Target] = load_target,
         cause: Cause | None = None,
+        uptime: Callable[[], Uptime] = uptime,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -115,6 +119,7 @@ class Context:
         self.gpus = gpus
         self.target = target
         self.cause = cause
+        self.uptime = uptime
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -133,7 +138,16 @@ class Context:
 
     def on(self, settings: Settings) -> Context:
         """A session like this one with other settings; its catalog is its own to close."""
-        return Context(settings, self.clock, self.backend, self.say, self.cancelled, gpus=self.gpus, target=self.target)
+        return Context(
+            settings,
+            self.clock,
+            self.backend,
+            self.say,
+            self.cancelled,
+            gpus=self.gpus,
+            target=self.target,
+            uptime=self.uptime,
+        )
 
     def for_action(self, journal: Journal) -> Context:
         """The same session with an audit row of its own; the catalog is shared."""
@@ -161,6 +175,7 @@ class Context:
             gpus=self.gpus,
             target=self.target,
             cause=cause,
+            uptime=self.uptime,
         )
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:

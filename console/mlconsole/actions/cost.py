@@ -9,7 +9,6 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.rates import machine_here, rate_now
 from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import refresh
-from mlconsole.actions.uptime import uptime
 from mlconsole.domain.costs import Axis, Burn, CostReport, Estimate, HostPrice, forecast, month_of, share_per_h
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.times import parse_duration, parse_when
@@ -50,7 +49,7 @@ def report(ctx: Context, by: Axis, since: datetime | None = None, limit: int = 0
     if not ctx.settings.read_only:
         settle_now(ctx, now)
     ledger = ctx.catalog.ledger
-    unsettled = ledger.tail(now, ctx.settings.host, uptime())
+    unsettled = ledger.tail(now, ctx.settings.host, ctx.uptime())
     items = ledger.sums(by, since, unsettled)
     idle, total = ledger.totals(since, unsettled)
     machines = ledger.machines()
@@ -76,7 +75,7 @@ def burn_now(ctx: Context, unsettled: str | None = None) -> Burn | None:
     if not priced:
         return None
     if unsettled is None:
-        unsettled = ledger.tail(now, ctx.settings.host, uptime())
+        unsettled = ledger.tail(now, ctx.settings.host, ctx.uptime())
     per_h = sum(rate.microusd_per_h for _, rate in priced)
     used = 0
     for machine, rate in priced:

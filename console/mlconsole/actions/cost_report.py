@@ -8,7 +8,6 @@ from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.cost import report as costs_by
 from mlconsole.actions.files import write_text
-from mlconsole.actions.uptime import uptime
 from mlconsole.domain.costs import Axis
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Done
@@ -46,13 +45,13 @@ def report(ctx: Context, params: CostReportParams) -> Done:
         hint = "Say what this machine costs under [machine] in the settings file, then it counts."
         raise ActionFailed("No cost is known: nobody said a price.", hint)
     ledger = ctx.catalog.ledger
-    unsettled = ledger.tail(now, ctx.settings.host, uptime())
+    unsettled = ledger.tail(now, ctx.settings.host, ctx.uptime())
     found = cost_report.CostPage(
         by,
         since,
         (first, *(costs_by(ctx, axis, since) for axis in AXES[1:])),
         tuple(ledger.days(by, since, unsettled)),
-        tuple(ledger.budgets(now, ctx.settings.host, uptime())),
+        tuple(ledger.budgets(now, ctx.settings.host, ctx.uptime())),
     )
     write_text(params.output, cost_report.page(found, now))
     days = len({each.day for each in found.days})

@@ -12,7 +12,6 @@ from mlconsole.actions import budget
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
 from mlconsole.actions.rates import rate_of_settings
-from mlconsole.actions.uptime import uptime
 from mlconsole.catalog.machines import ensure_machine, put_rate
 from mlconsole.catalog.prices import put_prices
 from mlconsole.config import Machine, Settings
@@ -52,7 +51,7 @@ def begin(ctx: Context) -> None:
     ctx.write(lambda db: put_prices(db, [PRICE], now))
     if (rate := rate_of_settings(ctx)) is not None:
         at = to_us(now)
-        ctx.write(lambda db: put_rate(db, ensure_machine(db, host, 0, at, uptime()), rate, at))
+        ctx.write(lambda db: put_rate(db, ensure_machine(db, host, 0, at, ctx.uptime()), rate, at))
     execute(ctx, budget.SET, budget.SetParams(BUDGET, usd=BUDGET_USD, scope=f"experiment:{EXPERIMENT}", per="day"))
     if ctx.settings.machine is not None and ctx.settings.machine.instance == PRICE.instance:
         ctx.say(f"Costs are by {WORDS}; what they are of, this machine's time, is real.")

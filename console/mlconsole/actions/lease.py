@@ -12,7 +12,6 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.context import Context
-from mlconsole.actions.uptime import uptime
 from mlconsole.catalog.due import any_hard_budget
 from mlconsole.catalog.leases import Tenant, insert_leases, leases_of_gpus
 from mlconsole.catalog.machines import ensure_machine
@@ -100,7 +99,7 @@ def prepare(ctx: Context, spec: JobSpec, new: NewRun, snapshot: GpuSnapshot | No
         snapshot=snapshot if gpus else None,
         until=now + timedelta(seconds=spec.time_limit_s) if spec.time_limit_s else None,
         now=now,
-        uptime=uptime(),
+        uptime=ctx.uptime(),
         spender=_spender(ctx, spec, new, seen) if is_limited else None,
     )
 
@@ -111,7 +110,7 @@ def _spender(ctx: Context, spec: JobSpec, new: NewRun, seen: int) -> Spender:
     from mlconsole.actions.rates import rate_now
 
     estimate = estimated(ctx, spec.resources.gpus, spec.time_limit_s, seen)
-    return Spender(new.user, new.experiment, estimate, rate_now(ctx)[0], new.host)
+    return Spender(new.user, new.experiment, estimate, rate_now(ctx)[0], new.host, ctx.uptime())
 
 
 def planned(ctx: Context, spec: JobSpec, new: NewRun) -> tuple[tuple[Step, ...], int | None]:
@@ -147,7 +146,7 @@ def _refused(ctx: Context, spender: Spender) -> list[Step]:
     from mlconsole.actions.budget import refuse_beyond
 
     try:
-        refuse_beyond(ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, uptime()), spender)
+        refuse_beyond(ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, ctx.uptime()), spender)
     except ActionFailed as error:
         return [Step(f"as things stand it will be refused: {error.message.removeprefix('Refused: ')}", spender.host)]
     return []

@@ -7,7 +7,6 @@ from sqlite3 import Connection
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.rates import rate_of_settings
-from mlconsole.actions.uptime import uptime
 from mlconsole.catalog.budgets import crossed
 from mlconsole.catalog.gpu_rollups import GpuHistory
 from mlconsole.catalog.leases import unreachable_since
@@ -36,7 +35,7 @@ def settle_now(ctx: Context, at: datetime) -> None:
     past = GpuHistory(ctx.settings.home, read_only=True)
     try:
         energy = energy_of(past)
-        crossings = ctx.catalog.write(lambda db: _settle(db, ctx.settings.host, at, uptime(), rate, energy))
+        crossings = ctx.catalog.write(lambda db: _settle(db, ctx.settings.host, at, ctx.uptime(), rate, energy))
     finally:
         past.close()
     for crossing in crossings:
@@ -75,7 +74,7 @@ def _settle(
 
 def with_live_costs(ctx: Context, runs: list[Run]) -> list[Run]:
     """The runs, those that live with what they have cost and used up to this moment."""
-    found = ctx.catalog.ledger.live_costs(ctx.clock(), ctx.settings.host, uptime())
+    found = ctx.catalog.ledger.live_costs(ctx.clock(), ctx.settings.host, ctx.uptime())
     return [_live(run, *found[run.number]) if run.number in found else run for run in runs]
 
 

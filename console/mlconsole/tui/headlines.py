@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from mlconsole.actions.context import Context
 from mlconsole.actions.cost import burn_now
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
-from mlconsole.actions.uptime import uptime
 from mlconsole.domain.gpu import Source
 from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 from mlconsole.domain.idle import IdleClass
@@ -131,7 +130,7 @@ def money_spans(ctx: Context) -> list[Span]:
 
 def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False, is_long: bool = False) -> list[Span]:
     """The fullest budgets, each with a bar of what is spent of it; a long one says it in dollars, too."""
-    states = ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, uptime())
+    states = ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, ctx.uptime())
     spans: list[Span] = []
     for state in sorted(states, key=lambda each: -each.percent)[:most]:
         drawn = bar(min(1.0, state.percent / 100), BUDGET_CELLS, is_ascii=is_ascii)

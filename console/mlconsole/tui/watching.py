@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 
 from mlconsole.actions.context import Context
-from mlconsole.actions.uptime import uptime
 from mlconsole.domain.watching import is_fresh
 from mlconsole.tui.widgets.line import Span
 
@@ -52,6 +51,6 @@ class Watching:
 def mark(ctx: Context) -> Span:
     """Whether anybody watches; asked off the screen's thread."""
     lease = ctx.catalog.lease.standing()
-    if is_fresh(lease, ctx.settings.host, uptime(), ctx.clock()):
+    if is_fresh(lease, ctx.settings.host, ctx.uptime(), ctx.clock()):
         return ("● watcher  ", "good")
     return ("○ no watcher  ", "warn")

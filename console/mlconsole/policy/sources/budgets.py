@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlconsole.actions.context import Context
-from mlconsole.actions.uptime import uptime
 from mlconsole.domain.alerts import Severity, Signal, Verdict
 from mlconsole.domain.budgets import BudgetState, usd
 
@@ -13,7 +12,7 @@ NEAR, SPENT = 80, 100
 
 def look(ctx: Context) -> list[Signal]:
     """How every budget stands."""
-    return [_signal(state) for state in ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, uptime())]
+    return [_signal(state) for state in ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, ctx.uptime())]
 
 
 def _signal(state: BudgetState) -> Signal:
