@@ -1,19 +1,27 @@
 """Finds and loads the plugins of one kind, by the entry points of installed packages.
 
 Entry points are read from the ``entry_points.txt`` files beside installed packages, without importlib.metadata, whose
-import alone costs 20 ms. A plugin that fails to load is quarantined and named, never fatal.
+import alone costs 20 ms. A plugin that does not load, or not within seconds, is quarantined and named, never fatal.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+import threading
 import traceback
+from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache
 
 from mlconsole.errors import BackendUnreachable, NotFound
 from mlconsole.records import record
+
+LOADS_WITHIN_S = 5.0
+"""Seconds a plugin has for its import; the slowest of ours takes 0.1."""
+LOADING = threading.Lock()
+"""Two that are loaded at once would give each other's streams back."""
 
 
 @record
@@ -104,11 +112,23 @@ class Plugins:
 
     def _load(self, name: str) -> object:
         place = entry_points(self._group)[name]
-        module, _, attribute = place.partition(":")
-        try:
-            plugin: object = getattr(importlib.import_module(module), attribute)()
-        except Exception as error:  # noqa: BLE001  a stranger's code may raise anything
-            return Broken(name, f"{type(error).__name__}: {error}", traceback.format_exc())
-        if not isinstance(plugin, self._protocol):
+        made: list[object] = []
+        loading = threading.Thread(target=lambda: made.append(_made(name, place)), daemon=True)
+        # What a module prints while it is imported is no part of a command's output, and may hold escape sequences.
+        with LOADING, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            loading.start()
+            loading.join(LOADS_WITHIN_S)
+        if not made:
+            return Broken(name, f"importing {place} takes longer than {LOADS_WITHIN_S:g} s", "")
+        plugin = made[0]
+        if not isinstance(plugin, (self._protocol, Broken)):
             return Broken(name, f"{place} does not have the methods of a {self._noun}", "")
         return plugin
+
+
+def _made(name: str, place: str) -> object:
+    module, _, attribute = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)()
+    except BaseException as error:  # noqa: BLE001  a stranger's code may raise anything, SystemExit too
+        return Broken(name, f"{type(error).__name__}: {error}", traceback.format_exc())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -191,21 +192,68 @@ def test_any_encoding_of_the_terminal_shows_every_run(lab: Program, encoding: st
     assert f"{mark} succeeded" in done.out
 
 
-def test_a_backend_that_does_not_load_is_named_and_disturbs_nothing(cli: Program, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    (site / "broken-1.0.dist-info").mkdir(parents=True)
-    (site / "broken-1.0.dist-info" / "entry_points.txt").write_text("[mlconsole.backends]\nbroken = broken_backend:B\n")
-    (site / "broken_backend.py").write_text("raise RuntimeError('no driver \\x1b[2J here')\n")
-    path = os.pathsep.join(filter(None, [str(site), cli.environment().get("PYTHONPATH", "")]))
+BAD_PLUGINS = {
+    "raises": ("raise RuntimeError('no driver \\x1b[2J here')", "no driver"),
+    "leaves": ("raise SystemExit(0)", "SystemExit"),
+    "hangs": ("import time\nwhile True: time.sleep(60)", "takes longer than"),
+    "prints": ("import sys\nfor to in sys.stdout, sys.stderr: print('\\x1b[2J', file=to)\nclass B: ...", "methods"),
+}
+"""F-46: what a stranger's module does when it is imported, and a word of what is said of it."""
+
+
+@pytest.fixture
+def stranger(cli: Program, tmp_path: Path) -> Callable[[str], str]:
+    """Installs a module as the backend ``broken``; gives the PYTHONPATH on which it is found."""
+
+    def install(source: str) -> str:
+        site = tmp_path / "site"
+        (site / "broken-1.0.dist-info").mkdir(parents=True)
+        entry = "[mlconsole.backends]\nbroken = broken_backend:B\n"
+        (site / "broken-1.0.dist-info" / "entry_points.txt").write_text(entry)
+        (site / "broken_backend.py").write_text(source + "\n")
+        return os.pathsep.join(filter(None, [str(site), cli.environment().get("PYTHONPATH", "")]))
+
+    return install
+
+
+@pytest.mark.parametrize("how", BAD_PLUGINS)
+def test_a_backend_that_does_not_load_is_named_and_disturbs_nothing(
+    cli: Program, stranger: Callable[[str], str], how: str
+) -> None:
+    source, word = BAD_PLUGINS[how]
+    path = stranger(source)
 
     listed = {item["name"]: item for item in cli.json("backend", "list", PYTHONPATH=path)["items"]}
-    checked = cli("backend", "check", "broken", PYTHONPATH=path)
     refused = cli("launch", "--backend", "broken", "--", "true", PYTHONPATH=path)
+    told = cli("doctor", PYTHONPATH=path)
 
     assert (listed["local"]["reachable"], listed["broken"]["reachable"]) == (True, False)
-    assert (checked.code, refused.code) == (5, 5)
-    assert "no driver" in checked.err and "\x1b" not in checked.err + refused.err
+    assert refused.code == 5
+    assert word in refused.err and "broken" in told.out and word in told.out
+    assert "\x1b" not in refused.out + refused.err + told.out + told.err
     assert cli("run", "list", PYTHONPATH=path).code == 0
+
+
+def test_a_backend_that_raises_what_it_likes_hides_no_other_and_ends_no_run(
+    cli: Program, stranger: Callable[[str], str]
+) -> None:
+    path = stranger(
+        "from mlconsole_local import LocalBackend\n"
+        "class B(LocalBackend):\n"
+        "    name = 'broken'\n"
+        "    def probe(self): raise ZeroDivisionError('in probe')\n"
+        "    def observe(self, handles): raise ZeroDivisionError('in observe')\n"
+    )
+    run = cli.json("launch", "--backend", "broken", "--", "sleep", "30", PYTHONPATH=path)["id"]
+
+    listed = {item["name"]: item for item in cli.json("backend", "list", PYTHONPATH=path)["items"]}
+    done = cli("run", "list", "--json", PYTHONPATH=path)
+    (seen,) = done.document["items"]
+    cli("run", "stop", run, "--grace", "0s", "--yes", PYTHONPATH=path)
+
+    assert (listed["local"]["reachable"], listed["broken"]["reachable"]) == (True, False)
+    assert done.code == 0 and "in observe" in done.err
+    assert (seen["reach"], seen["outcome"]) == ("unreachable", None)
 
 
 def test_a_changed_audit_row_is_found_with_exit_code_6(own_lab: Program) -> None:

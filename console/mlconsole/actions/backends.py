@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlconsole import backends
 from mlconsole.actions.base import Action, NoParams, param
@@ -14,17 +17,43 @@ from mlconsole.domain.results import Listing
 from mlconsole.errors import BackendUnreachable, MlconsoleError, NotFound, UsageError
 from mlconsole.records import record
 
+if TYPE_CHECKING:
+    from mlconsole.plugin_api import Backend
+
+ANSWERS_WITHIN_S = 30.0
+"""Seconds that all backends together have; ours give up earlier by themselves."""
+
 
 def list_backends(ctx: Context, params: NoParams) -> Listing[BackendStatus]:
     """Every installed backend and whether it answers."""
-    return Listing("backend", [_status(ctx, name) for name in backends.names()])
+    return Listing("backend", _statuses(ctx, backends.names()))
 
 
-def _status(ctx: Context, name: str) -> BackendStatus:
+def _statuses(ctx: Context, names: Sequence[str]) -> list[BackendStatus]:
+    """All of them asked at once; one that hangs is left to itself."""
+    found: dict[str, BackendStatus] = {}
+    asked = []
+    for name in names:
+        try:
+            backend = ctx.backend(name)
+        except MlconsoleError as error:
+            found[name] = BackendStatus(name, False, "", (), str(error))
+            continue
+        asked.append(threading.Thread(target=lambda b=backend, n=name: found.update({n: _status(n, b)}), daemon=True))
+        asked[-1].start()
+    until_s = time.monotonic() + ANSWERS_WITHIN_S
+    for thread in asked:
+        thread.join(max(0.0, until_s - time.monotonic()))
+    silent = f"no answer within {ANSWERS_WITHIN_S:g} s"
+    return [found.get(name) or BackendStatus(name, False, "", (), silent) for name in names]
+
+
+def _status(name: str, backend: Backend) -> BackendStatus:
     try:
-        probe = ctx.backend(name).probe()
-    except MlconsoleError as error:
-        return BackendStatus(name, False, "", (), str(error))
+        probe = backend.probe()
+    except Exception as error:  # noqa: BLE001  a stranger's code may raise anything
+        words = str(error) if isinstance(error, MlconsoleError) else f"{type(error).__name__}: {error}"
+        return BackendStatus(name, False, "", (), words)
     return BackendStatus(name, probe.reachable, probe.version, probe.abilities, probe.detail, probe.is_set_up)
 
 
@@ -48,7 +77,7 @@ def check(ctx: Context, params: CheckParams) -> Listing[Any]:
             f'No backend "{params.name}" is installed.',
             f"Installed: {', '.join(backends.names()) or 'none'}.",
         )
-    found = [_status(ctx, name) for name in ([params.name] if params.name else backends.names())]
+    found = _statuses(ctx, [params.name] if params.name else backends.names())
     if bad := [status for status in found if not status.reachable and (params.name or status.is_set_up)]:
         raise BackendUnreachable(
             f'Backend "{bad[0].name}" does not answer: {bad[0].detail}', "Its runs may well be alive."

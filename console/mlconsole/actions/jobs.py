@@ -63,7 +63,9 @@ def _look(ctx: Context, name: str, jobs: list[Job]) -> list[tuple[Job, Observati
         return list(zip([job for job, _ in known], seen, strict=True)) + [
             (job, observation) for job in unsettled if (observation := _settle(ctx, job)) is not None
         ]
-    except MlconsoleError:
+    except Exception as error:  # noqa: BLE001  a stranger's code may raise anything, and hides no other backend's runs
+        if not isinstance(error, MlconsoleError):
+            ctx.say(f'Backend "{name}" failed as it was asked for its runs: {type(error).__name__}: {error}')
         return [(job, Observation(job.token, job.state, reachable=False)) for job in jobs]
 
 
