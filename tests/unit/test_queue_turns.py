@@ -48,6 +48,13 @@ def test_a_held_or_blocked_run_keeps_nothing_for_itself() -> None:
     assert started([one(1, held_by="ann"), one(2, blocked="comes after x"), one(3)], room) == 3
 
 
+def test_a_run_that_wants_more_than_the_whole_machine_holds_nobody_up() -> None:
+    waiting = [one(1, cpus=9), one(2, gpus=9, cpus=2), one(3, cpus=2)]
+    turn = next_turn(waiting, Room(2, 1, 2, 1), {}, "ann", with_reasons=True)
+    assert turn.starts == waiting[2]
+    assert turn.reasons == {1: "wants 9 CPU slots; this machine has 2", 2: "wants 9 GPUs; this machine has 1"}
+
+
 def test_a_run_of_another_user_is_not_started_by_this_process_and_holds_nobody_up() -> None:
     waiting = [one(1, user="bob"), one(2)]
     turn = next_turn(waiting, PLENTY, {}, "ann", with_reasons=True)

@@ -72,7 +72,8 @@ def next_turn(
     """Decide who starts next.
 
     A run that must wait for slots keeps those that are free for itself, so that smaller ones do not pass a large one
-    for ever. A run of another user keeps nothing: this process cannot start it.
+    for ever. One that wants more than the whole machine keeps nothing, or nothing behind it would ever start; nor does
+    a run of another user, which this process cannot start.
 
     Args:
         waiting: all that wait.
@@ -88,7 +89,7 @@ def next_turn(
         why = _held(one) or room.drained
         if not why and not _has_room(one, cpus, gpus):
             why = _lack(one, room, cpus, gpus, ahead)
-            if one.user == user:
+            if one.user == user and not _too_large(one, room):
                 cpus, gpus = _less(one, cpus, gpus)
                 ahead = ahead or one.name
         elif not why and one.user != user:
@@ -118,11 +119,17 @@ def _less(one: Waiting, cpus: int | None, gpus: int) -> tuple[int | None, int]:
     return None if cpus is None else max(0, cpus - one.cpus), max(0, gpus - one.gpus)
 
 
-def _lack(one: Waiting, room: Room, cpus: int | None, gpus: int, ahead: str) -> str:
+def _too_large(one: Waiting, room: Room) -> str:
     if one.gpus > room.gpu_count:
-        return f"wants {one.gpus} GPUs; this machine has {room.gpu_count}"
+        return f"wants {_count(one.gpus, 'GPU')}; this machine has {room.gpu_count}"
     if room.cpu_slots is not None and one.cpus > room.cpu_slots:
-        return f"wants {one.cpus} CPU slots; this machine has {room.cpu_slots}"
+        return f"wants {_count(one.cpus, 'CPU slot')}; this machine has {room.cpu_slots}"
+    return ""
+
+
+def _lack(one: Waiting, room: Room, cpus: int | None, gpus: int, ahead: str) -> str:
+    if never := _too_large(one, room):
+        return never
     behind = f', behind "{ahead}"' if ahead else ""
     if one.gpus > gpus:
         why = f": {room.gpus_why}" if room.gpus_why and one.gpus > room.gpus else ""
