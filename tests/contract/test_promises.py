@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from contract.conftest import set_up_fake
-from jobkit import Jobs
+from jobkit import Jobs, jobs_of
 from mlconsole import backends
-from mlconsole.conformance import Promise, kept, promises
-from mlconsole.conformance.kit import NotHere
-from mlconsole.plugin_api import Backend, RunsHere
+from mlconsole.conformance import Promise, hold_to, kept, promises
+from mlconsole.conformance.kit import SLEEP, Broken, NotHere
+from mlconsole.plugin_api import ActionFailed, Backend, Handle, JobSpec, RunsHere, replace
+from mlconsole_local import LocalBackend
 
 PROMISES = {each.name: each for each in promises()}
 BREAKS = {
@@ -47,6 +48,25 @@ def test_a_backend_that_lies_is_caught(lie: str, monkeypatch: pytest.MonkeyPatch
         assert not fake.probe().reachable
         return
     assert kept(fake, promise, tmp_path).verdict == "broken"
+
+
+class Blind(LocalBackend):
+    """Its jobs do not see this machine's folders."""
+
+    def submit(self, spec: JobSpec, token: str) -> Handle:
+        return super().submit(replace(spec, argv=(*spec.argv[:-1], spec.argv[-1] + ".elsewhere")), token)
+
+
+def test_a_backend_whose_jobs_do_not_see_the_folder_is_not_said_to_break_anything(tmp_path: Path) -> None:
+    with pytest.raises(ActionFailed, match=f'do not see the folder "{tmp_path}"'):
+        list(hold_to(Blind(), tmp_path))
+
+
+def test_a_job_that_does_not_end_is_told_of_as_it_was_last_seen(tmp_path: Path) -> None:
+    with jobs_of(LocalBackend(), tmp_path) as jobs:
+        jobs.said(jobs.python(SLEEP), b"up")
+        with pytest.raises(Broken, match="was last seen running"):
+            jobs.ended(jobs.handles[0], 0.0)
 
 
 def test_an_installed_backend_keeps_its_registered_name(backend: Backend) -> None:

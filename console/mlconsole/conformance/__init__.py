@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mlconsole.conformance.kit import Broken, Jobs, NotHere, jobs_of
 from mlconsole.domain.promises import Verdict
-from mlconsole.plugin_api import Backend, MlconsoleError
+from mlconsole.plugin_api import ActionFailed, Backend, MlconsoleError
 from mlconsole.records import record
 
+SIGHT = "import os, sys; print('seen' if os.path.isdir(sys.argv[1]) else 'hidden')"
 MODULES = ("lifecycle", "exactness", "output", "stopping", "tokens", "trouble")
 
 
@@ -40,11 +41,34 @@ def promises() -> list[Promise]:
 
 
 def hold_to(backend: Backend, folder: Path) -> Iterator[Verdict]:
-    """Hold a backend to every promise; its jobs run in folders of their own below ``folder``."""
+    """Hold a backend to every promise; its jobs run in folders of their own below ``folder``.
+
+    Raises:
+        ActionFailed: its jobs do not see that folder, so that nothing could be told of most promises.
+    """
+    see(backend, folder)
     for number, promise in enumerate(promises()):
         place = folder / f"{number:02}-{promise.name.partition('.')[2]}"
         place.mkdir(parents=True)
         yield kept(backend, promise, place)
+
+
+def see(backend: Backend, folder: Path) -> None:
+    """See that jobs of a backend find this machine's folder where they run; if none can be run, the promises tell."""
+    place = folder / "sight"
+    place.mkdir(parents=True)
+    try:
+        with jobs_of(backend, place) as jobs:
+            handle = jobs.python(SIGHT, str(place), cwd="/")
+            jobs.ended(handle)
+            is_hidden = jobs.output(handle) == b"hidden\n"
+    except Exception:  # noqa: BLE001  a plugin may raise anything; which promise that breaks is seen next
+        return
+    if is_hidden:
+        raise ActionFailed(
+            f'The jobs of backend "{backend.name}" do not see the folder "{folder}" of this machine.',
+            "Try it on a catalog that both sides see: --catalog DIR",
+        )
 
 
 def kept(backend: Backend, promise: Promise, folder: Path) -> Verdict:

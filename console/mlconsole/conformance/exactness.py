@@ -63,6 +63,12 @@ def keeps_variables(jobs: Jobs) -> None:
 def keeps_impossible_words(jobs: Jobs) -> None:
     """What no program can receive is a usage error."""
     for wrong in ({"A=B": "1"}, {"": "1"}, {"A": "x\0y"}):
-        refused(UsageError, lambda wrong=wrong: jobs.python("pass", env=wrong))  # type: ignore[misc]
+        refused(UsageError, lambda wrong=wrong: jobs.python("pass", env=wrong), what=f"the variable {wrong}")  # type: ignore[misc]
     for word in ("a\0b", "\ud800"):
-        refused(UsageError, lambda word=word: jobs.python("pass", word))  # type: ignore[misc]
+        refused(UsageError, lambda word=word: jobs.python("pass", word), what=f"the argument {word!r}")  # type: ignore[misc]
+
+
+def keeps_unknown_options(jobs: Jobs) -> None:
+    """An option that it does not know is a usage error that names it."""
+    option = {"no-such-option": "1"}
+    refused(UsageError, lambda: jobs.python("pass", options=option), '"no-such-option"', "an unknown option")

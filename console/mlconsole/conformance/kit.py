@@ -55,14 +55,14 @@ def holds(fact: object, what: str) -> None:
         raise Broken(what)
 
 
-def refused(kind: type[MlconsoleError], call: Callable[[], object], words: str = "") -> None:
-    """See that a call is refused with an error of that class whose text has the words in it."""
+def refused(kind: type[MlconsoleError], call: Callable[[], object], words: str = "", what: str = "") -> None:
+    """See that a call is refused with an error of that class whose text has the words in it; ``what`` was asked."""
     try:
         found = call()
     except kind as error:
         holds(words in str(error), f'the refusal does not name "{words}": {error}')
         return
-    raise Broken(f"not refused with {kind.__name__}, but answered: {found!r}")
+    raise Broken(f"{what or 'it'} was not refused with {kind.__name__}, but answered: {found!r}")
 
 
 class Jobs:
@@ -131,8 +131,18 @@ class Jobs:
         return until(answered)
 
     def ended(self, handle: Handle, within_s: float = 60.0) -> Observation:
-        """How a job ended."""
-        return until(lambda: seen if (seen := self.look(handle)).state is State.ENDED else None, within_s)
+        """How a job ended.
+
+        Raises:
+            Broken: it has not ended in time; the text says what it was last seen doing.
+        """
+        deadline = time.monotonic() + within_s
+        while (seen := self.look(handle)).state is not State.ENDED:
+            if time.monotonic() >= deadline:
+                words = f"{seen.state.value}{f', {seen.reason}' if seen.reason else ''}"
+                raise Broken(f'job "{handle.token}" has not ended within {within_s:g} s: it was last seen {words}')
+            time.sleep(0.005)
+        return seen
 
     def output(self, handle: Handle) -> bytes:
         """Everything that a job has written."""

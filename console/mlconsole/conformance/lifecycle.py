@@ -50,7 +50,7 @@ def keeps_missing_programs(jobs: Jobs) -> None:
     seen = jobs.ended(jobs.submit("no-such-trainer.py"))
     same(seen.outcome, Outcome.NEVER_STARTED, "outcome")
     holds('"no-such-trainer.py"' in seen.reason, f'the reason does not name it: "{seen.reason}"')
-    refused(UsageError, lambda: jobs.submit())
+    refused(UsageError, lambda: jobs.submit(), what="no command at all")
 
 
 def keeps_running(jobs: Jobs) -> None:
@@ -108,5 +108,5 @@ def keeps_release(jobs: Jobs) -> None:
     same(jobs.backend.release(ended), (), "what is left")
     handle = jobs.python(SLEEP)
     jobs.said(handle, b"up")
-    refused(ActionFailed, lambda: jobs.backend.release(handle), "not ended")
+    refused(ActionFailed, lambda: jobs.backend.release(handle), "not ended", "the release of a running job")
     same(jobs.look(handle).state, State.RUNNING, "state after it")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
+from pathlib import Path
 
 from mlconsole.conformance.kit import SLEEP, Jobs, holds, same
 from mlconsole.plugin_api import Outcome, State
 
 STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); " + SLEEP
+#: Starts another program, as a script does, and waits for it; that one holds a lock on a file as long as it is there.
+PARENT = """
+import subprocess, sys
+child = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); print('up', flush=True)"
+subprocess.call([sys.executable, "-I", "-S", "-c", child + "; time.sleep(60)", sys.argv[1]])
+"""
 POLITE = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); " + SLEEP
 
 
@@ -51,3 +59,22 @@ def keeps_early_cancels(jobs: Jobs) -> None:
     """A job can be cancelled the moment it is submitted."""
     seen = jobs.backend.cancel(jobs.python(SLEEP), 5.0)
     same((seen.state, seen.outcome), (State.ENDED, Outcome.CANCELLED), "what cancel answers")
+
+
+def keeps_what_it_started(jobs: Jobs) -> None:
+    """What a job has started itself is gone when cancel returns, or is named as a survivor."""
+    lock = jobs.folder / "lock"
+    handle = jobs.python(PARENT, str(lock))
+    jobs.said(handle, b"up")
+    seen = jobs.backend.cancel(handle, 2.0)
+    same((seen.state, seen.outcome), (State.ENDED, Outcome.CANCELLED), "what cancel answers")
+    holds(seen.survivors or _is_free(lock), "a program that the job had started runs on, and is not named")
+
+
+def _is_free(lock: Path) -> bool:
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

@@ -10,7 +10,7 @@ import sys
 import threading
 
 from mlconsole.config import launch_environment
-from mlconsole.conformance.kit import PYTHON, Jobs, NotHere, holds, same, until
+from mlconsole.conformance.kit import PYTHON, Broken, Jobs, NotHere, holds, same, until
 from mlconsole.conformance.tokens import COUNT
 from mlconsole.plugin_api import Ability, BackendUnreachable, JobSpec, MlconsoleError, State
 
@@ -74,7 +74,10 @@ def keeps_one_job_when_the_console_is_killed(jobs: Jobs) -> None:
             spec = jobs.spec(*PYTHON, COUNT, str(starts), name=f"again{step}")
             handle = jobs.handed_over(spec, jobs.token(f"again{step}"))
         jobs.handles.append(handle)
-        jobs.ended(handle)
+        try:
+            jobs.ended(handle)
+        except Broken as why:
+            raise Broken(f"find gave a job that never comes to its end, after a kill at step {step}: {why}") from None
         same(starts.read_text(), "started\n", f"how often it was started (seed {seed}, step {step})")
 
 

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,15 +42,17 @@ class Job:
     timer: threading.Timer | None = field(default=None, repr=False)
 
     def end(self, outcome: Outcome, grace_s: float) -> None:
-        """SIGTERM, and SIGKILL after the grace."""
+        """SIGTERM to the child and to what it has started, and SIGKILL to what is left after the grace."""
         assert self.process is not None
         self.asked = outcome
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        pid, deadline = self.process.pid, time.monotonic() + grace_s
+        with suppress(ChildProcessError, ProcessLookupError):
+            os.killpg(pid, signal.SIGTERM)
+            # It is not collected yet, so that nobody else can be given the number of its group.
+            while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            os.killpg(pid, signal.SIGKILL)
+        self.process.wait()
 
 
 class StrangerBackend:
@@ -81,6 +85,8 @@ class StrangerBackend:
     def _start(self, spec: JobSpec) -> tuple[subprocess.Popen[bytes] | None, str]:
         if not spec.argv:
             raise UsageError("There is no command to run.")
+        for option in spec.options:
+            raise UsageError(f'There is no option "{option}" here.')
         if any(not name or "=" in name for name in spec.env):
             raise UsageError("A variable's name is empty or holds an equals sign.")
         Path(spec.directory).mkdir(parents=True, exist_ok=True)
