@@ -202,6 +202,30 @@ def test_a_strangers_process_on_a_gpu_is_never_ended(lab: tuple[Program, FakeDri
     assert f"process {os.getpid()}" in done.err
 
 
+def test_a_gpu_that_has_not_told_its_uuid_stands_for_no_run(lab: tuple[Program, FakeDriver]) -> None:
+    program, driver = lab
+    program.json("launch", "--name", "beside", "--", "sleep", "600")
+    driver.write("fail nvmlDeviceGetHandleByIndex_v2 0 4")
+
+    refused = program("teardown", "gpu:0", "--grace", "0", "--yes")
+    kept = program("gpu", "keep", "gpu:0", "1h", "--why", "repair")
+
+    assert refused.code == kept.code == 1
+    assert "Who holds GPU 0 cannot be said: permission refused." in refused.err
+    assert program.json("run", "show", "beside")["state"] == "running"
+
+
+def test_a_run_whose_gpu_cannot_be_found_is_not_taken_for_gone(lab: tuple[Program, FakeDriver]) -> None:
+    program, driver = lab
+    run = program.json("launch", "--gpus", "1", "--", "sleep", "600")["id"]
+    driver.write("fail nvmlDeviceGetHandleByIndex_v2 0 4")
+
+    done = program("teardown", run, "--grace", "0", "--yes")
+
+    assert done.code == 1
+    assert "who holds GPU 0 cannot be read" in done.err
+
+
 def test_while_the_gpus_of_a_run_cannot_be_read_it_is_not_taken_for_gone(lab: tuple[Program, FakeDriver]) -> None:
     program, driver = lab
     run = program.json("launch", "--gpus", "1", "--", "sleep", "600")["id"]

@@ -54,6 +54,16 @@ def test_it_is_ok_only_once_a_turn_is_complete() -> None:
     assert (board.snapshot(1.0).state, board.is_complete, board.snapshot(1.0).calls) == (DriverState.OK, True, 4)
 
 
+def test_while_the_first_turn_goes_on_it_says_how_far_it_has_come() -> None:
+    board = Board("h")
+    board.begin()
+
+    board.take(line("hello", driver="580", count=8), 1.0)
+    board.take(gpu(0, "a"), 1.0)
+
+    assert board.snapshot(1.0).words == "reading the GPUs for the first time (1 of 8 so far)"
+
+
 def test_when_indices_move_up_because_a_gpu_is_gone_the_others_keep_their_own_past() -> None:
     board = board_of("a", "b", "c")
 

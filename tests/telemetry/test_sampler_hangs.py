@@ -49,7 +49,7 @@ def test_a_call_that_hangs_is_told_with_its_gpu_and_never_makes_anybody_wait(
     driver: FakeDriver, sampling: Samplers
 ) -> None:
     sampler = sampling(IMPATIENT)
-    assert sampler.wait(10).state is DriverState.OK
+    until(lambda: sampler.latest().state is DriverState.OK, 10)
 
     driver.write("hang nvmlDeviceGetMemoryInfo_v2 3")
 
@@ -71,6 +71,23 @@ def test_the_gpus_beside_one_that_hangs_go_on_being_read(driver: FakeDriver, sam
     until(lambda: sampler.latest().gpus[4].utilization_percent.value == 17.0, 10)
     hung = sampler.latest().gpus[3]
     assert (hung.health, hung.utilization_percent.value) == (GpuHealth.HUNG, None)
+
+
+def test_a_first_look_waits_for_the_gpus_beside_one_that_hangs(driver: FakeDriver, sampling: Samplers) -> None:
+    driver.write("hang nvmlDeviceGetFieldValues 3")
+
+    looked = sampling(replace(IMPATIENT, first_turn_s=2.5)).wait(20)
+
+    assert (looked.state, len(looked.gpus)) == (DriverState.OK, 8)
+    assert [gpu.index for gpu in looked.gpus if gpu.health is GpuHealth.HUNG] == [3]
+
+
+def test_a_first_look_at_a_driver_that_hangs_as_a_whole_ends_with_the_reason(
+    driver: FakeDriver, sampling: Samplers
+) -> None:
+    driver.write("hang nvmlInitWithFlags -1")
+
+    assert sampling(IMPATIENT).wait(10).state is DriverState.HUNG
 
 
 def test_a_gpu_that_hung_is_tried_again_after_a_while(driver: FakeDriver, sampling: Samplers) -> None:

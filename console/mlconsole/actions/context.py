@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlconsole.domain.uptime import Uptime
     from mlconsole.plugin_api import Backend, Target
 
-GPU_LOOK_S = 10.0
+GPU_LOOK_S, GPU_HANGS_S = 15.0, 5.0
 T = TypeVar("T")
 
 
@@ -43,10 +43,10 @@ def load_target(name: str) -> Target:
 
 
 def look_at_gpus(host: str) -> GpuSnapshot:
-    """One look at this machine's GPUs; a driver that hangs is left to itself after a few seconds."""
-    from mlconsole.telemetry.sampler import Sampler  # 12 ms, for commands about GPUs
+    """One look at this machine's GPUs; after seconds one that hangs is left out, and a driver that does is told."""
+    from mlconsole.telemetry.sampler import Sampler, Timing  # 12 ms, for commands about GPUs
 
-    sampler = Sampler(host).start()
+    sampler = Sampler(host, Timing(first_turn_s=GPU_HANGS_S)).start()
     try:
         return sampler.wait(GPU_LOOK_S)
     finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.gpu_rows import FarFollowers, Follower
-from mlconsole.actions.gpu_sources import one_look, readings
+from mlconsole.actions.gpu_sources import FIRST_LOOK_S, one_look, readings
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.targets import gpu_named
 from mlconsole.catalog.gpu_rollups import GpuHistory
@@ -71,13 +71,18 @@ def _far(ctx: Context) -> FarGpus | None:
     return None if ctx.settings.gpus else FarGpus(ctx).start()
 
 
-def watch(ctx: Context, interval_s: float, *, has_far: bool = False) -> Iterator[GpuReport]:
-    """Look after look, on wish with the hosts elsewhere; what was seen is kept for ``gpu history``."""
+def watch(
+    ctx: Context, interval_s: float, *, has_far: bool = False, patience_s: float = FIRST_LOOK_S
+) -> Iterator[GpuReport]:
+    """Look after look, on wish with the hosts elsewhere; what was seen is kept for ``gpu history``.
+
+    A first look that takes longer than ``patience_s`` is given as far as it has come.
+    """
     from mlconsole.telemetry.cpu import CpuMeter
     from mlconsole.telemetry.processes import ProcessTable
 
     follower = Follower(ctx, cpu_of=CpuMeter(ProcessTable()).percent)
-    source = readings(ctx, interval_s)
+    source = readings(ctx, interval_s, patience_s)
     keeper = Keeper(ctx)
     far, far_followers = _far(ctx) if has_far else None, FarFollowers(ctx)
     refresh_at, shown = 0.0, tuple[int, ...]()

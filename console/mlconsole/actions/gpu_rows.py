@@ -141,7 +141,7 @@ class Follower:
     def _facts(self, gpu: GpuReading, holder: Holder, run: Run | None, price: int | None) -> Facts:
         pids = [each.pid for each in _holders(gpu) if each.visible]
         has_cpu = pids and gpu.source is not Source.SIMULATED
-        cpu = (UNREAD if self.is_far else self.cpu_of(gpu.uuid, pids, self.clock_s())) if has_cpu else None
+        cpu = (UNREAD if self.is_far else self.cpu_of(gpu.key, pids, self.clock_s())) if has_cpu else None
         if run is None or holder is not Holder.RUN:
             return Facts(holder, cpu_percent=cpu, price_microusd_per_h=price)
         age_s = metric_age_s(self.ctx.catalog.store, run.number, self.ctx.clock())
@@ -163,14 +163,14 @@ class Follower:
 
     def _verdict(self, gpu: GpuReading, facts: Facts, ended_at: datetime | None) -> Verdict:
         look = look_at(gpu, facts, self.clock_s(), self.ctx.clock())
-        track = self._tracks.get(gpu.uuid) or _first(look)
-        if gpu.source is Source.SIMULATED and gpu.uuid not in self._tracks:
+        track = self._tracks.get(gpu.key) or _first(look)
+        if gpu.source is Source.SIMULATED and gpu.key not in self._tracks:
             track = replace(track, idle_since_s=look.at_s - SIMULATED_IDLE_S)
         if ended_at is not None and track.ended_since_s is None:
             age_s = max(0.0, (look.now - ended_at).total_seconds())
             track = replace(track, ended_since_s=look.at_s - age_s)
-        self._tracks[gpu.uuid] = follow(track, look)
-        return self._tracks[gpu.uuid].verdict
+        self._tracks[gpu.key] = follow(track, look)
+        return self._tracks[gpu.key].verdict
 
 
 def _first(look: Look) -> Track:

@@ -18,8 +18,8 @@ LEFT_BEHIND = 6
 """The simulated GPU whose memory a run that has ended still holds."""
 
 
-def readings(ctx: Context, interval_s: float) -> GpuSource:
-    """A source that has had its first look; what is not live says so in every reading.
+def readings(ctx: Context, interval_s: float, patience_s: float = FIRST_LOOK_S) -> GpuSource:
+    """A source that has had its first look, or so long for it; what is not live says so in every reading.
 
     Raises:
         NotFound: the recording that the setting ``gpus`` names is not there.
@@ -37,7 +37,7 @@ def readings(ctx: Context, interval_s: float) -> GpuSource:
     from mlconsole.telemetry.sampler import Sampler, Timing  # 12 ms, for those who look at GPUs
 
     sampler = Sampler(ctx.settings.host, Timing(interval_s=interval_s)).start()
-    sampler.wait(FIRST_LOOK_S)
+    sampler.wait(patience_s)
     return sampler
 
 

@@ -101,15 +101,18 @@ def _gpus_of(ctx: Context, run: Run, snapshot: GpuSnapshot | None) -> tuple[tupl
     leased = {uuid for uuid, _, _ in ctx.catalog.leases.of_run(run.number)}
     if not snapshot.state.has_readings:
         return (), f"its GPUs cannot be read: {snapshot.words}" if leased else ""
+    missing = leased - {gpu.uuid for gpu in snapshot.gpus}
     marks, held, unread = Marks(), [], ""
     for gpu in snapshot.gpus:
+        # One that has not told its uuid may be a leased one that is not among the others.
+        is_leased = gpu.uuid in leased if gpu.uuid else bool(missing)
         if gpu.processes.value is None:
-            unread = f"who holds GPU {gpu.index} cannot be read: {gpu.processes.why}" if gpu.uuid in leased else unread
+            unread = f"who holds GPU {gpu.index} cannot be read: {gpu.processes.why}" if is_leased else unread
         for process in gpu.processes.value or ():
             if process.kind is ProcessKind.GRAPHICS:
                 continue
             if not process.visible:
-                unread = f"{_held(process, gpu)}, and cannot be seen" if gpu.uuid in leased else unread
+                unread = f"{_held(process, gpu)}, and cannot be seen" if is_leased else unread
             elif marks.run_of(process.pid, process.started_ticks) == run.id:
                 held.append(_held(process, gpu))
     return tuple(held), unread

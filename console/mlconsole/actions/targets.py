@@ -106,17 +106,21 @@ def gpu_named(word: str, snapshot: GpuSnapshot) -> GpuReading:
 
     Raises:
         NotFound: there is none, or more than one.
+        ActionFailed: the driver has not told its uuid, so that nobody can say whose it is.
     """
-    index = word.removeprefix("gpu:")
+    index = word.removeprefix("gpu:").lower()
     found = [
         gpu
         for gpu in snapshot.gpus
-        if (index.isdecimal() and gpu.index == int(index)) or gpu.uuid.lower().startswith(index.lower())
+        if (index.isdecimal() and gpu.index == int(index)) or (index and gpu.uuid.lower().startswith(index))
     ]
     if len(found) != 1:
         how = "No GPU" if not found else "More than one GPU"
         there = snapshot.words if not snapshot.gpus else "List them: mlconsole gpu list"
         raise NotFound(f'{how} "{word}" on {snapshot.host}.', there)
+    if not found[0].uuid:
+        words = found[0].health.words
+        raise ActionFailed(f"Who holds GPU {found[0].index} cannot be said: {words}.", "Name the run instead.")
     return found[0]
 
 

@@ -65,16 +65,21 @@ class GpuHealth(StrEnum):
     @property
     def words(self) -> str:
         """The state as people read it."""
-        return _HEALTH_WORDS[self]
+        return _HEALTH_WORDS[self][1]
+
+    @property
+    def word(self) -> str:
+        """The state where there is room for one word."""
+        return _HEALTH_WORDS[self][0]
 
 
 _HEALTH_WORDS = {
-    GpuHealth.OK: "ok",
-    GpuHealth.LOST: "GPU lost",
-    GpuHealth.RESET_REQUIRED: "GPU needs a reset",
-    GpuHealth.NO_PERMISSION: "permission refused",
-    GpuHealth.HUNG: "the driver does not answer for this GPU",
-    GpuHealth.FAILING: "the driver fails for this GPU",
+    GpuHealth.OK: ("ok", "ok"),
+    GpuHealth.LOST: ("LOST", "GPU lost"),
+    GpuHealth.RESET_REQUIRED: ("RESET", "GPU needs a reset"),
+    GpuHealth.NO_PERMISSION: ("REFUSED", "permission refused"),
+    GpuHealth.HUNG: ("HUNG", "the driver does not answer for this GPU"),
+    GpuHealth.FAILING: ("FAILING", "the driver fails for this GPU"),
 }
 
 
@@ -246,6 +251,11 @@ class GpuReading:
         """The figure of that field name, one of :data:`FIGURES`."""
         value: Value[float] = getattr(self, name)
         return value
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others of its host: its uuid, or ``gpu:0`` while the driver has not told that."""
+        return self.uuid or f"gpu:{self.index}"
 
     @property
     def troubles(self) -> tuple[str, ...]:

@@ -71,10 +71,10 @@ def choose(snapshot: GpuSnapshot, leases: Mapping[str, Lease], count: int) -> tu
     """
     if not snapshot.gpus or not snapshot.state.has_readings:
         raise ActionFailed(f"{_asked(count)}: {snapshot.words}.", "Look: mlconsole gpu list")
-    reasons = {gpu.uuid: why_taken(gpu, leases.get(gpu.uuid)) for gpu in snapshot.gpus}
-    free = [gpu for gpu in snapshot.gpus if not reasons[gpu.uuid]]
+    reasons = {gpu.index: why_taken(gpu, leases.get(gpu.uuid)) for gpu in snapshot.gpus}
+    free = [gpu for gpu in snapshot.gpus if not reasons[gpu.index]]
     if len(free) < count:
-        taken = "; ".join(f"GPU {gpu.index} is {reasons[gpu.uuid]}" for gpu in snapshot.gpus if reasons[gpu.uuid])
+        taken = "; ".join(f"GPU {gpu.index} is {reasons[gpu.index]}" for gpu in snapshot.gpus if reasons[gpu.index])
         there = f"{len(free)} of {len(snapshot.gpus)} {'is' if len(free) == 1 else 'are'} free"
         hint = "Wait for one, or ask for fewer."
         error = NoRoom if len(snapshot.gpus) >= count else ActionFailed

@@ -68,7 +68,13 @@ class Board:
         """What is known now; every reading with its age."""
         held = sorted(self._readings.values(), key=lambda each: (each[0].index, each[0].uuid))
         gpus = tuple(reading.aged(max(0.0, now_s - read_at_s)) for reading, read_at_s in held)
-        return GpuSnapshot(self._host, self.state, self._detail, self._driver, gpus, self._changes, self._calls)
+        return GpuSnapshot(self._host, self.state, self._words(), self._driver, gpus, self._changes, self._calls)
+
+    def _words(self) -> str:
+        """What was found; while the first turn goes on, how far it has come."""
+        if self.state is DriverState.STARTING and self._expected:
+            return f"{len(self._seen)} of {self._expected} so far"
+        return self._detail
 
     def _put(self, reading: GpuReading, now_s: float) -> None:
         key = self._key(reading)

@@ -37,14 +37,14 @@ class Timing:
     """How often GPUs are read and how long a silence may last.
 
     ``medium_s`` and ``slow_s``: temperatures, clocks and shares of processes are read less often, limits, errors and
-    MIG instances least. ``first_turn_s``: the first look at a GPU may have to wake it, which takes seconds.
+    MIG instances least. ``first_turn_s`` is for each GPU: the first look at it may have to wake it, for seconds.
     ``avoid_s``: how long a GPU on which a call hung is left alone before it is tried again.
     """
 
     interval_s: float = 1.0
     medium_s: float = 5.0
     slow_s: float = 60.0
-    first_turn_s: float = 20.0
+    first_turn_s: float = 8.0
     turn_s: float = 6.0
     first_pause_s: float = 1.0
     longest_pause_s: float = 60.0
@@ -97,7 +97,10 @@ class Sampler:
             return self._board.snapshot(time.monotonic())
 
     def wait(self, timeout_s: float) -> GpuSnapshot:
-        """The first complete look, or the reason why there is none; at the latest after ``timeout_s``."""
+        """The first complete look, or the reason why there is none; at the latest after ``timeout_s``.
+
+        One GPU that hangs is no such reason: the look is complete once the others were read without it.
+        """
         with self._guard:
             self._guard.wait_for(self._is_settled, timeout_s)
             return self._board.snapshot(time.monotonic())
@@ -116,7 +119,9 @@ class Sampler:
             os.close(self._wake_read)
 
     def _is_settled(self) -> bool:
-        return self._board.is_complete or self._board.state is not DriverState.STARTING
+        state = self._board.state
+        goes_on = state is DriverState.STARTING or (state is DriverState.HUNG and bool(self._avoid))
+        return self._board.is_complete or not goes_on
 
     def _work(self) -> None:
         while not self._is_stopped:

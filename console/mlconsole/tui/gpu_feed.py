@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 
 INTERVAL_S = 1.0
+PATIENCE_S = 2.0
+"""So long a first look may take until it is shown as far as it has come."""
 KEPT, AT_ONCE = 120, 5
 """So many loads are kept, and the oldest go together: what is drawn of several as one stays as it is."""
-"""So many looks are remembered."""
 
 
 class GpusSeen(Message):
@@ -62,7 +63,7 @@ class GpuFeed:
         from mlconsole.actions.gpu import watch  # 40 ms, once a screen shows GPUs
 
         try:
-            for report in watch(self._ctx, INTERVAL_S, has_far=True):
+            for report in watch(self._ctx, INTERVAL_S, has_far=True, patience_s=PATIENCE_S):
                 self.report = report
                 self._remember(report)
                 self._tell()
@@ -74,7 +75,7 @@ class GpuFeed:
         """Keep the last few loads of each GPU, for a line that shows how it went."""
         for row in report.all_rows:
             use = None if row.away else row.reading.utilization_percent.value
-            kept = self.past.setdefault(row.reading.uuid, deque())
+            kept = self.past.setdefault(row.reading.key, deque())
             kept.append(float("nan") if use is None else use)
             if len(kept) > KEPT:
                 for _ in range(AT_ONCE):
@@ -83,7 +84,7 @@ class GpuFeed:
     def row(self, word: str) -> GpuRow | None:
         """The last look at the GPU of that uuid or index; the first one for an empty word."""
         rows = self.report.all_rows if self.report is not None else ()
-        found = [row for row in rows if not word or row.reading.uuid == word or str(row.reading.index) == word]
+        found = [row for row in rows if not word or row.reading.key == word or str(row.reading.index) == word]
         return found[0] if found else None
 
     def _tell(self) -> None:

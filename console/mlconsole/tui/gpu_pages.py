@@ -31,7 +31,7 @@ def head_lines(row: GpuRow, past: Sequence[float], *, is_ascii: bool, idle: str)
     """What it is, how it is used, who holds it, what that costs, and what is proposed."""
     gpu = row.reading
     use = gpu.utilization_percent.value
-    drawn = "?" if use is None else f"{bar(use / 100, BAR_CELLS, is_ascii=is_ascii)} {use:3.0f}%  "
+    drawn = "?  " if use is None else f"{bar(use / 100, BAR_CELLS, is_ascii=is_ascii)} {use:3.0f}%  "
     state: list[Span] = [("early to say", "dim")]
     if gpu.health is not GpuHealth.OK:
         state = [(gpu.health.words, "state.bad")]

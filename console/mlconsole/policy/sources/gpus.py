@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlconsole.domain.alerts import AlertRules, Severity, Signal, Verdict
-from mlconsole.domain.gpu import GpuHealth, Source
+from mlconsole.domain.gpu import GpuHealth, GpuReading, Source
 from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 from mlconsole.domain.idle import Step
 
@@ -27,9 +27,13 @@ def _named(row: GpuRow) -> str:
     return f"GPU {gpu.index} of {gpu.host}{note}"
 
 
+def _subject(gpu: GpuReading) -> str:
+    return f"gpu:{gpu.uuid}" if gpu.uuid else gpu.key
+
+
 def _data(row: GpuRow) -> dict[str, object]:
     gpu, price = row.reading, row.price_microusd_per_h
-    found: dict[str, object] = {"gpu": gpu.uuid, "index": gpu.index, "host": gpu.host, "run": row.run_id}
+    found: dict[str, object] = {"gpu": gpu.key, "index": gpu.index, "host": gpu.host, "run": row.run_id}
     found |= {"user": row.user, "idle_class": row.idle_class.value if row.idle_class else None}
     return found | {"usd_per_h": None if price is None else price / 1e6}
 
@@ -42,17 +46,19 @@ def _idle(row: GpuRow) -> Signal:
     whose = f" by {row.run_name or row.user}" if row.run_name or row.user else ""
     cost = "" if row.price_microusd_per_h is None else f", ${row.price_microusd_per_h / 1e6:.2f}/h"
     title = f"{_named(row)} is {what}{whose}{cost}: {row.why}"
-    gpu = row.reading.uuid
-    return Signal(f"gpu-idle:{gpu}", "gpu", f"gpu:{gpu}", verdict, title, data=_data(row), rules=IDLE, opens="gpu.idle")
+    gpu = row.reading
+    return Signal(
+        f"gpu-idle:{gpu.key}", "gpu", _subject(gpu), verdict, title, data=_data(row), rules=IDLE, opens="gpu.idle"
+    )
 
 
 def _lost(row: GpuRow) -> Signal:
     gpu = row.reading
     verdict = {True: Verdict.BAD, False: Verdict.CLEAN if gpu.health is GpuHealth.OK else Verdict.BETWEEN}
     title = f"{_named(row)}: {gpu.health.words}"
-    subject = f"gpu:{gpu.uuid}"
+    subject = _subject(gpu)
     bad = verdict[gpu.health in GONE]
-    return Signal(f"gpu-lost:{gpu.uuid}", "gpu", subject, bad, title, Severity.CRITICAL, data=_data(row))
+    return Signal(f"gpu-lost:{gpu.key}", "gpu", subject, bad, title, Severity.CRITICAL, data=_data(row))
 
 
 def _hot(row: GpuRow) -> Signal:
@@ -62,4 +68,4 @@ def _hot(row: GpuRow) -> Signal:
         verdict = Verdict.BAD if heat >= HOT_C else Verdict.CLEAN if heat < COOL_C else Verdict.BETWEEN
     title = f"{_named(row)} is at {heat or 0:.0f} °C"
     data = _data(row) | {"temperature_c": heat}
-    return Signal(f"gpu-hot:{gpu.uuid}", "gpu", f"gpu:{gpu.uuid}", verdict, title, data=data, rules=HEAT)
+    return Signal(f"gpu-hot:{gpu.key}", "gpu", _subject(gpu), verdict, title, data=data, rules=HEAT)

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from mlconsole.catalog.gpu_rollups import GpuHistory
-from mlconsole.domain.gpu import Source
+from mlconsole.domain.gpu import GpuHealth, Source
 from mlconsole.domain.gpu_rows import GpuRow
 from mlconsole.domain.query import Query
 from mlconsole.render.curves import XAxis
@@ -59,9 +59,9 @@ class GpuScreen(SectionScreen):
         if row is None:
             return None
         if cursor == "gpu":
-            return None if row.is_far else row.reading.uuid
+            return None if row.is_far else row.reading.key
         if cursor == "marked":
-            return (row.run_id,) if row.run_id else None if row.is_far else (row.reading.uuid,)
+            return (row.run_id,) if row.run_id else None if row.is_far else (row.reading.key,)
         return row.run_id or None
 
     def keys(self) -> list[tuple[str, str]]:
@@ -105,7 +105,9 @@ class GpuScreen(SectionScreen):
         if row is not None:
             if row.reading.source is not Source.NVML:
                 right = [*right, (f"{row.reading.source.value}: no live GPU  ", "warn")]
-            if row.idle_class is not None:
+            if row.reading.health is not GpuHealth.OK:
+                right = [*right, (row.reading.health.word, "state.bad")]
+            elif row.idle_class is not None:
                 right = [*right, (row.idle_class.value.upper(), TOKENS.get(row.idle_class, "value"))]
         super().show_title(right)
 
@@ -117,7 +119,7 @@ class GpuScreen(SectionScreen):
                 words = f'No GPU "{self.location.target}" on {report.snapshot.host}. :gpus lists them.'
             return [[(words, "dim")]]
         is_ascii = self.console.look.is_ascii
-        past = tuple(self.console.gpus.past.get(row.reading.uuid, ()))
+        past = tuple(self.console.gpus.past.get(row.reading.key, ()))
         return head_lines(row, past, is_ascii=is_ascii, idle=self.console.ctx.settings.idle)
 
     def page_lines(self, section: str) -> Lines | None:

@@ -140,7 +140,7 @@ class GpusScreen(ListScreen):
         if report is None:
             self.empty = feed.error or "Looking for GPUs ..."
             return []
-        self._far = {row.reading.uuid for row in report.all_rows if row.is_far}
+        self._far = {row.reading.key for row in report.all_rows if row.is_far}
         rows = [row for gpu in report.all_rows for row in self._rows_of(gpu)]
         rows += [_host_row(far.snapshot) for far in report.far if not far.rows]
         words = report.snapshot.words
@@ -157,28 +157,28 @@ class GpusScreen(ListScreen):
             ("temperature", gpu.temperature_c.value),
             ("cost", row.price_microusd_per_h),
         )
-        out = [Row(gpu.uuid, self._cells(row), values)]
-        self._runs[gpu.uuid] = row.run_id
+        out = [Row(gpu.key, self._cells(row), values)]
+        self._runs[gpu.key] = row.run_id
         for slot in gpu.mig.value or ():
             name, memory = f"  MIG {slot.profile}", slot.memory_used_mib.value
             cells = _below(name, memory, _whole(slot.memory_total_mib), ("", "value"), "", slot.uuid)
-            out.append(Row(f"{gpu.uuid} {slot.uuid}", cells, (("memory", memory),), gpu.uuid))
+            out.append(Row(f"{gpu.key} {slot.uuid}", cells, (("memory", memory),), gpu.key))
         for each in gpu.processes.value or ():
-            key, memory, profile = f"{gpu.uuid} {each.pid}", each.memory_mib.value, gpu.mig_of(each)
+            key, memory, profile = f"{gpu.key} {each.pid}", each.memory_mib.value, gpu.mig_of(each)
             self._runs[key] = each.run_id
             where = [f"in MIG {profile}"] * bool(profile) + [NOT_VISIBLE] * (not each.visible)
             name = f"  {each.pid} {each.command}" if each.visible else f"  {each.pid}"
             cells = _below(name, memory, "", whose(each), each.user, ", ".join(where))
-            out.append(Row(key, cells, (("memory", memory),), gpu.uuid))
+            out.append(Row(key, cells, (("memory", memory),), gpu.key))
         return out
 
     def _cells(self, row: GpuRow) -> tuple[Cell, ...]:
         gpu = row.reading
         use = gpu.utilization_percent.value
-        drawn = "?" if use is None else f"{self._bar(gpu.uuid, use)} {use:3.0f}%"
+        drawn = "?" if use is None else f"{self._bar(gpu.key, use)} {use:3.0f}%"
         price = "" if row.price_microusd_per_h is None else per_hour(row.price_microusd_per_h)
         wasted = row.is_wasted and row.price_microusd_per_h
-        past = peaks(self.console.gpus.past.get(gpu.uuid, ()))
+        past = peaks(self.console.gpus.past.get(gpu.key, ()))
         trend = gauge(past, TREND_CELLS, is_ascii=self.console.look.is_ascii)
         return (
             (f"{row.label} {short(gpu.name)}", "name"),
@@ -188,8 +188,8 @@ class GpusScreen(ListScreen):
             _state(row),
             (row.run_name or row.run_id or ("leased" if row.lease else ""), "value"),
             (row.user, "value"),
-            (self._figure(gpu.uuid, "W", gpu.power_w.value, WATTS_WITHIN * (gpu.power_w.value or 0)), "value"),
-            (self._figure(gpu.uuid, "C", gpu.temperature_c.value, DEGREES_WITHIN), "value"),
+            (self._figure(gpu.key, "W", gpu.power_w.value, WATTS_WITHIN * (gpu.power_w.value or 0)), "value"),
+            (self._figure(gpu.key, "C", gpu.temperature_c.value, DEGREES_WITHIN), "value"),
             (numbers.age(gpu.age_s) if row.is_far else "", "dim"),
             (price, "warn" if wasted else "value"),
             _why(row),
@@ -286,14 +286,14 @@ def tile(row: GpuRow, is_ascii: bool) -> Tile:
     drawn = " " * 4 if use is None else bar(use / 100, 4, is_ascii=is_ascii)
     figure = "  ?" if use is None or row.away else f"{use:3.0f}"
     return Tile(
-        gpu.uuid, ((f"{end(row.label, 3):>3} ", "dim"), (drawn, token), (f" {figure}% ", "value"), (letter, token))
+        gpu.key, ((f"{end(row.label, 3):>3} ", "dim"), (drawn, token), (f" {figure}% ", "value"), (letter, token))
     )
 
 
 def _state(row: GpuRow) -> Cell:
     gpu = row.reading
     if gpu.health is not GpuHealth.OK:
-        return gpu.health.words, "state.bad"
+        return gpu.health.word, "state.bad"
     if row.away:
         return f"? {numbers.age(gpu.age_s)}", "state.unknown"
     if row.idle_class is None:
@@ -312,6 +312,8 @@ def _why(row: GpuRow) -> Cell:
     """
     if row.away:
         return row.away, "warn"
+    if row.reading.health is not GpuHealth.OK:
+        return "; ".join((row.reading.health.words, *row.reading.troubles)), "state.bad"
     is_well = row.idle_class in (IdleClass.BUSY, IdleClass.EMPTY)
     why = row.why.partition(": ")[0] if row.idle_class is IdleClass.BUSY else row.why
     if troubles := row.reading.troubles:
