@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shlex
 import subprocess
@@ -17,12 +18,15 @@ from mlconsole_local.package import package
 
 Record = dict[str, Any]
 CHUNK = 1 << 16
+#: What shells and their start files print before the agent speaks is passed over, so much of it.
+MOST_NOISE = 1 << 18
+GREETING = re.compile(rb"\nmlconsole (has|needs) it\n")
 #: Runs with nothing of ours there yet: says whether the agent's file is there, takes it if not, and becomes the agent.
 BOOTSTRAP = """
 import os, sys
 path = os.path.join(os.path.expanduser(%r), "lib", %r)
 have = os.path.exists(path)
-os.write(1, b"have\\n" if have else b"need\\n")
+os.write(1, b"\\nmlconsole has it\\n" if have else b"\\nmlconsole needs it\\n")
 if not have:
     data, left = b"", %d
     while left > len(data):
@@ -60,7 +64,7 @@ class Channel:
     """
 
     def __init__(self, argv: Sequence[str], python: str, root: str, timeout_s: float) -> None:
-        self._received = b""
+        self._received, self._has_greeted = b"", False
         errors = os.memfd_create("ssh")
         (there, self._requests), (self._replies, back) = os.pipe(), os.pipe()
         try:
@@ -75,7 +79,7 @@ class Channel:
         os.set_blocking(self._requests, False)
         try:
             deadline = time.monotonic() + timeout_s
-            if self._line(deadline) == b"need":
+            if self._greeting(deadline) == b"needs":
                 self._send(package().data, deadline)
             self.hello, _ = self.call({"verb": "hello", "root": root}, timeout_s=timeout_s)
         except BaseException:
@@ -118,6 +122,15 @@ class Channel:
             except BrokenPipeError:
                 raise BackendUnreachable(self._why()) from None
 
+    def _greeting(self, deadline: float) -> bytes:
+        """What the first of ours says there: whether it has the agent's file, or needs it."""
+        while not (found := GREETING.search(self._received)):
+            if len(self._received) > MOST_NOISE:
+                raise BackendUnreachable("its shell prints without end, and starts nothing of ours")
+            self._receive(deadline)
+        self._received, self._has_greeted = self._received[found.end() :], True
+        return found[1]
+
     def _line(self, deadline: float) -> bytes:
         while b"\n" not in self._received:
             self._receive(deadline)
@@ -153,8 +166,12 @@ class Channel:
             code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
             return "the connection broke"
-        text = os.pread(self._errors, 1 << 12, 0).decode("utf-8", "replace").strip()
-        return text.rpartition("\n")[2] or f"ssh ended with code {code}"
+        # A shell that lets nobody in may say so on its standard output, as nologin(8) does.
+        noise = b"" if self._has_greeted else self._received[-(1 << 12) :]
+        for data in (os.pread(self._errors, 1 << 12, 0), noise):
+            if text := data.decode("utf-8", "replace").strip():
+                return text.rpartition("\n")[2].strip()
+        return f"ssh ended with code {code}"
 
 
 def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int]) -> None:

@@ -140,7 +140,7 @@ def test_the_first_command_reads_alike_in_every_shell(shell: str, tmp_path: Path
 
     command = command_of("python3", str(tmp_path / "a 'far' \"root\" $HOME"))
     done = subprocess.run([shell, "-c", command], input=b"", capture_output=True, check=False)
-    assert done.stdout == b"need\n"
+    assert done.stdout == b"\nmlconsole needs it\n"
 
 
 def test_metrics_of_a_remote_run_arrive_while_it_runs(fleet: Fleet, cli: Program) -> None:
