@@ -258,6 +258,7 @@ def test_the_state_at_any_time_is_one_look_up(slot: tuple[Program, str, Path]) -
 
     assert (then["generation"], then["release_name"], then["state"]) == (1, "v1", "past")
     assert (never["generation"], never["release"]) == (0, None)
+    assert program.json("env", "show", name, "--at", "2h ago")["generation"] == 0
     assert {row["what"] for row in program.json("env", "diff", f"{name}@1", name)["rows"]} == {"model"}
 
 
@@ -320,6 +321,7 @@ def test_a_deployment_is_traced_to_the_file_that_its_model_learned_from(slot: tu
         (("release", "create", "--base", "v1", "--code", "/nonexistent-place"), 1),
         (("release", "create", "--base", "v1", "--config", "/nonexistent-place"), 2),
         (("release", "create", "--base", "v2", "--name", "v1"), 1),
+        (("release", "create", "--base", "v1", "--model", "m@1", "--name", "v1-again"), 1),
         (("release", "show", "none"), 4),
         (("release", "lift", "v1"), 4),
         (("env", "create", "a/b", "--target", "directory:/x"), 2),

@@ -291,7 +291,7 @@ def test_a_real_torch_training_is_bit_identical_on_the_cpu(lab: Lab) -> None:
     code, found = lab.again(run)
 
     assert (code, found["verdict"]) == (0, "bit-identical"), found
-    assert found["words"].endswith("1 files")
+    assert found["words"].endswith(" 1 file")
 
 
 def test_a_patch_that_leads_out_of_the_checkout_is_refused(lab: Lab) -> None:

@@ -149,6 +149,18 @@ def test_a_pattern_takes_what_it_matches(data: Path) -> None:
     assert found.digest == digest_of("s*/?.bin", data)
 
 
+def test_stars_go_through_all_folders_and_through_no_link(data: Path) -> None:
+    (data / "sub" / "c.csv").write_text("x\n3\n")
+    (data / ".hidden").mkdir()
+    (data / ".hidden" / "d.csv").write_text("x\n4\n")
+    for name in ("around", "again"):
+        (data / "sub" / name).symlink_to("..")
+
+    assert [e.path for e in measured("**/*.csv", data).entries] == ["a.csv", "sub/c.csv"]
+    within = [e.path for e in measured("**/sub/**", data).entries]
+    assert within == ["sub/again", "sub/around", "sub/b.bin", "sub/c.csv", "sub/link"]
+
+
 def test_a_name_with_signs_of_a_pattern_is_a_name_where_it_exists(data: Path) -> None:
     (data / "a[1].csv").write_text("x\n")
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import os
 import pickle
 import struct
 import time
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,6 +75,10 @@ def archive(**members: bytes) -> bytes:
     return out.getvalue()
 
 
+def lzma_alone(data: bytes) -> bytes:
+    return lzma.compress(data, lzma.FORMAT_ALONE)
+
+
 def read(folder: Path, name: str, data: bytes) -> Signature:
     (folder / name).write_bytes(data)
     return signature_of(str(folder / name))
@@ -128,6 +137,39 @@ def test_the_pickle_inside_an_archive_is_looked_at(tmp_path: Path) -> None:
     assert (found.format, found.calls) == ("pickle", ("posix.system",))
 
 
+def test_what_torch_loads_is_looked_at_before_other_pickles_and_those_left_out_are_counted(tmp_path: Path) -> None:
+    others = {f"m_{number}_pkl": pickle.dumps(number) for number in range(6)}
+
+    found = read(tmp_path, "m.pt", archive(**others, m_data_pkl=pickle.dumps(Evil())))
+
+    assert found.calls == ("posix.system",)
+    assert "3 more pickles" in found.note
+
+
+def test_pickles_that_were_not_read_are_never_called_plain(tmp_path: Path) -> None:
+    found = read(tmp_path, "m.pt", archive(**{f"m_{number}_pkl": pickle.dumps(number) for number in range(6)}))
+
+    assert "executes" in found.note
+
+
+def test_names_beyond_those_kept_are_counted(tmp_path: Path) -> None:
+    many = b"".join(b"cpackage\nname%d\n0" % number for number in range(250))
+
+    found = read(tmp_path, "m.pkl", b"\x80\x02" + many + b"cposix\nsystem\n.")
+
+    assert (len(found.calls), found.more) == (200, 51)
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, bz2.compress, lzma.compress, lzma_alone])
+def test_a_compressed_pickle_is_looked_into_and_not_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert read(tmp_path, "m.joblib", pack(pickle.dumps(Evil()))).calls == ("posix.system",)
+    assert not (tmp_path / "executed").exists()
+
+
 def test_a_real_torch_model_is_listed(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.save({"w": torch.zeros(2)}, tmp_path / "m.pt")
@@ -160,6 +202,10 @@ HOSTILE = {
     "pickle of noise": ("m.pkl", b"\xff" * 1000),
     "pickle empty": ("m.pkl", b""),
     "pickle of a 10 GB text": ("m.pkl", b"\x80\x04\x8d" + struct.pack("<Q", TEN_GB) + b"x."),
+    "pickle of more opcodes than are read": ("m.pkl", b"\x80\x02" + b"N0" * 300_000 + pickle.dumps(Evil(), 0)),
+    "compressed pickle cut short": ("m.joblib", zlib.compress(pickle.dumps(Evil()))[:10]),
+    "compressed noise": ("m.joblib", b"\xfd7zXZ\0" + os.urandom(1000)),
+    "header of the longest kind": ("m.safetensors", safetensors(b'{"w":{"dtype":"F","shape":[' + b"1," * (8 << 20))),
     "zip cut short": ("m.pt", archive(m_data_pkl=pickle.dumps(1))[:60]),
     "zip of noise": ("m.pt", b"PK\x03\x04" + os.urandom(1000)),
     "zip that claims a large directory": ("m.pt", b"PK\x03\x04" + DIRECTORY),

@@ -28,6 +28,7 @@ from mlconsole.domain.runs import Run, State
 from mlconsole.errors import ActionFailed, Interrupted, NotFound, UsageError
 from mlconsole.recorder.redact import REDACTED
 from mlconsole.records import record
+from mlconsole.render.numbers import counted
 
 POLL_S = 0.2
 THING = "a run, a model as NAME@VERSION, or an environment"
@@ -247,7 +248,7 @@ class _Attempt:
         files = sum(one.kind in ("model", "artifact") and bool(one.digest) for one in self.details.artifacts)
         if not run.metrics and not files:
             return Verdict.NOT_RUN, "it ended as it did, and there is nothing to compare: no metrics, no files"
-        what = f"{len(run.metrics)} metrics in every point, {files} files"
+        what = f"{counted(len(run.metrics), 'metric')} in every point, {counted(files, 'file')}"
         if not outputs:
             return Verdict.IDENTICAL, what
         metrics = [row for row in outputs if row.axis is Axis.METRICS]

@@ -32,7 +32,9 @@ class RollbackParams:
     """Where back to, and how much of it."""
 
     name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="ENV")
-    to: str | None = param(None, help="this release or generation, instead of the last good one", metavar="RELEASE")
+    to: str | None = param(
+        None, help="this release or generation, instead of the last good one", metavar="RELEASE|GENERATION"
+    )
     axis: str | None = param(None, help="take this part alone back", choices=AXES, asked=True)
     expect: int | None = param(None, help="only if it is at this generation now", metavar="GENERATION")
     override: str = param("", help="go through pins and freezes, for this reason", metavar="REASON")
@@ -77,7 +79,12 @@ def _earlier(ctx: Context, environment: Environment, word: str | None) -> Releas
     for move in ctx.catalog.environments.moves(environment.number):
         if word.removeprefix("#") == str(move.generation):
             return ctx.catalog.releases.by_id(move.release_id)
-    return ctx.catalog.releases.get(word)
+    try:
+        return ctx.catalog.releases.get(word)
+    except NotFound as error:
+        name = environment.name
+        where = f"See: mlconsole env history {name}, mlconsole release list"
+        raise NotFound(f'"{word}" is neither a generation of "{name}" nor a release.', where) from error
 
 
 def _one_axis(ctx: Context, base: Asked, present: Release, axis: Axis, to: str | None) -> Aim:
@@ -151,6 +158,7 @@ def plan(ctx: Context, params: RollbackParams) -> Plan:
     words = ["mlconsole", "rollback", params.name]
     words += [f"--to={params.to}"] if params.to else []
     words += [f"--axis={params.axis}"] if params.axis else []
+    words += [f"--expect={params.expect}"] if params.expect is not None else []
     words += [f"--override={params.override}"] if params.override else []
     return Plan(
         "rollback",

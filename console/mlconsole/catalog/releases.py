@@ -132,15 +132,14 @@ def put_release(db: sqlite3.Connection, new: NewRelease) -> tuple[int, bool]:
     """Keep a release; returns its number and whether it is a new one. For a write transaction.
 
     Raises:
-        ActionFailed: another release has its name.
+        ActionFailed: another release has its name, or it has another name already.
     """
     at = to_us(new.at)
     members = {one.member.axis: _put_member(db, one, new.host, at) for one in new.members}
     _refuse_taken(db, new)
     found = db.execute(SELECT_RELEASE, {"id": new.id}).fetchone()
     if found:
-        if new.name and found[1] != new.name:
-            db.execute(SET_NAME, {"n": found[0], "name": storable(new.name)})
+        _give_name(db, new, int(found[0]), str(found[1]))
         return int(found[0]), False
     row = {"id": new.id, "name": storable(new.name), "at_us": at, "by": storable(new.by)}
     number = db.execute(INSERT_RELEASE, row).lastrowid
@@ -156,6 +155,15 @@ def _refuse_taken(db: sqlite3.Connection, new: NewRelease) -> None:
     taken = db.execute(SELECT_NAME, {"name": storable(new.name)}).fetchone() if new.name else None
     if taken and taken[0] != new.id:
         raise ActionFailed(f'Another release is called "{new.name}".', "Choose another name: --name NAME")
+
+
+def _give_name(db: sqlite3.Connection, new: NewRelease, number: int, name: str) -> None:
+    """Name a release that has no name yet; one that has keeps it, because others call it so."""
+    wanted = storable(new.name)
+    if name and wanted and wanted != name:
+        raise ActionFailed(f'These parts are the release "{name}" already.', f"Use that: mlconsole release show {name}")
+    if wanted and not name:
+        db.execute(SET_NAME, {"n": number, "name": wanted})
 
 
 def _put_member(db: sqlite3.Connection, new: NewMember, host: str, at_us: int) -> int:

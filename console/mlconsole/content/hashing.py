@@ -92,7 +92,7 @@ class Hasher:
         from blake3 import blake3  # 1 ms, where something is hashed
 
         digest = blake3()
-        piece = bytearray(PIECE)
+        piece = bytearray(min(PIECE, most + 1))
         view = memoryview(piece)
         total = 0
         while total <= most and (count := os.readv(descriptor, [piece])):

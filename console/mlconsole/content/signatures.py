@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from mlconsole.content import onnx, pickles
 from mlconsole.domain.models import Signature, Tensor
 
-MOST_HEADER = 32 << 20
+MOST_HEADER = 16 << 20
 MOST_TENSORS = 10_000
 MOST_NAME = 1000
 
@@ -75,6 +75,6 @@ def safetensors(file: BinaryIO, size: int) -> Signature:
 
 def _tensor(name: str, found: dict[str, Any]) -> Tensor:
     shape = found["shape"]
-    if not isinstance(shape, list) or not all(isinstance(n, int) and 0 <= n < 1 << 63 for n in shape):
+    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 1 << 63 for n in shape):
         raise ValueError(f"the shape of {name[:80]!r} is none")
     return Tensor(name[:MOST_NAME], str(found["dtype"])[:40], tuple(shape[:64]))

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from mlconsole.records import record
 
+PLAIN = "a pickle of plain values"
+"""The note of a pickle that calls nothing."""
+
 
 class Tensor(NamedTuple):
     """A named tensor of a saved model; ``shape`` holds numbers, and names where a size is free."""
@@ -38,6 +41,11 @@ class Signature:
     calls: tuple[str, ...] = ()
     note: str = ""
     more: int = 0
+
+    @property
+    def warns(self) -> bool:
+        """Whether the note is a warning."""
+        return self.note not in ("", PLAIN)
 
 
 @record

@@ -168,7 +168,7 @@ def _facts(release: Release) -> dict[str, str]:
     for axis in Axis:
         if (member := release.members.get(axis)) is None:
             continue
-        out[axis.value] = f"{member.label} {member.id[:24]}"
+        out[axis.value] = member.id if member.label == member.id else f"{member.label} {member.id[:24]}"
         for key, value in member.contract.provides.items():
             out[f"{axis.value} provides {key}"] = value
         for need in member.contract.requires or ():

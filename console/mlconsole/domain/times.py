@@ -23,7 +23,7 @@ def parse_duration(text: str) -> float | None:
 
 
 def parse_when(text: str, now: datetime) -> datetime | None:
-    """A moment: ``-2h`` or ``2h`` (that long ago), ``now``, ``today``, ``yesterday``, or an ISO date or time.
+    """A moment: ``2h ago``, ``2h`` or ``-2h`` (that long ago), ``now``, ``today``, ``yesterday``, an ISO date or time.
 
     A date without a zone is UTC. None when the text is none of these.
     """
@@ -32,8 +32,9 @@ def parse_when(text: str, now: datetime) -> datetime | None:
     named = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
     if body in named:
         return named[body]
-    if any(body.endswith(unit) for unit in UNIT_S):
-        ago = parse_duration(body.removeprefix("-").removesuffix(" ago"))
+    length = body.removeprefix("-").removesuffix("ago").rstrip()
+    if any(length.endswith(unit) for unit in UNIT_S):
+        ago = parse_duration(length)
         if ago is not None and ago < 1e11:
             return now - timedelta(seconds=ago)
     try:

@@ -18,7 +18,7 @@ ID_CHARACTERS = 19
 def lines(result: object, now: datetime) -> list[str] | None:
     """The lines of a result about datasets; None for any other."""
     if isinstance(result, DatasetVersion):
-        size = f"{result.files:,} files  {numbers.size(result.size_bytes)}"
+        size = f"{numbers.counted(result.files, 'file')}  {numbers.size(result.size_bytes)}"
         return [f"{short(result.id)}  {clean(result.label)}  {size}{_rows(result)}"]
     if isinstance(result, DatasetPage):
         return _page(result)
@@ -55,7 +55,7 @@ def _size(entry: Entry | None) -> str:
 
 
 def _rows(version: DatasetVersion) -> str:
-    return "" if version.schema.rows is None else f"  {version.schema.rows:,} rows"
+    return "" if version.schema.rows is None else f"  {numbers.counted(version.schema.rows, 'row')}"
 
 
 def _row(version: DatasetVersion) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def _diff(diff: DatasetDiff) -> list[str]:
     before, after = diff.before, diff.after
     if before.id == after.id:
         return [f"{clean(before.label)} and {clean(after.label)} have the same content."]
-    out = [f"{clean(one.label)}: {one.files:,} files{_rows(one)}" for one in (before, after)]
+    out = [f"{clean(one.label)}: {numbers.counted(one.files, 'file')}{_rows(one)}" for one in (before, after)]
     if diff.columns:
         rows = [(name, old or "", new or "") for name, old, new in diff.columns[:MOST_LINES]]
         out += ["", *table(("COLUMN", "BEFORE", "AFTER"), rows)]

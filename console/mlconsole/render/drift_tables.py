@@ -98,7 +98,7 @@ def _check(report: CheckReport) -> list[str]:
     failed = [one for one in report.findings if one.level == "failure"]
     told = [one for one in report.findings if one.level != "ok"]
     held = len(report.findings) - len(told)
-    head = f"{'✖ failed' if failed else '✔ ok'}  {report.rows:,} rows in {report.files:,} files"
+    head = f"{'✖ failed' if failed else '✔ ok'}  {report.rows:,} rows in {numbers.counted(report.files, 'file')}"
     out = [f"{head}  {len(failed)} failed, {held} hold" if failed else f"{head}  {held} checks hold"]
     if told:
         words = {"failure": "✖ failure", "note": "· note"}

@@ -68,10 +68,10 @@ def _file(file: ModelFile) -> list[str]:
     signature = file.signature
     kind = signature.format or "file"
     out = [f"{clean(file.path)}  {kind}  {numbers.size(file.size_bytes)}  blake3:{file.digest[:12]}"]
-    out += [f"  warning: {clean(signature.note)}"] if signature.note else []
+    out += [f"  {'warning: ' * signature.warns}{clean(signature.note)}"] if signature.note else []
     groups = (("input", signature.inputs), ("output", signature.outputs), ("tensor", signature.tensors))
     rows = [(what, tensor.name, tensor_words(tensor)) for what, group in groups for tensor in group]
     rows += [("imports", name, "") for name in signature.calls]
     out += [f"  {line}" for line in table(("", "", ""), rows[:MOST_LINES])[1:]] if rows else []
-    more = len(rows) - MOST_LINES + signature.more
-    return out + ([f"  ... and {more:,} more"] if more > signature.more else [])
+    more = max(0, len(rows) - MOST_LINES) + signature.more
+    return out + ([f"  ... and {more:,} more"] if more else [])

@@ -24,6 +24,11 @@ def number(value: float | None) -> str:
     return f"{value:.3e}"
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 file``, ``1,000 files``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 _SIZES = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
