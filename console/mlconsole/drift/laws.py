@@ -124,3 +124,23 @@ def two_by_k(reference: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np
             ratio += 2 * np.nan_to_num(observed * np.log(observed / expected)).sum(axis=1)
     freedom = np.maximum((both > 0).sum(axis=1) - 1, 0)
     return np.minimum(pearson, ratio), freedom
+
+
+def likelihood_ratio(ours: np.ndarray, n: float, theirs: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """The likelihood ratio statistic of tables of 2 by 2, from shares.
+
+    Args:
+        ours: the share of the reference's values that lie below a point.
+        n: how many values the reference has.
+        theirs: the same share of a window.
+        m: how many values that window has.
+    """
+    import numpy as np
+
+    pooled = (n * ours + m * theirs) / (n + m)
+    total = np.zeros(len(ours))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for many, share in ((n, ours), (m, theirs)):
+            for part, whole in ((share, pooled), (1 - share, 1 - pooled)):
+                total += 2 * many * np.nan_to_num(part * np.log(part / whole))
+    return total

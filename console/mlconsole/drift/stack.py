@@ -60,11 +60,20 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Categories:
-    """Counts of the same categories (or bins of numbers) of one column: K of the reference, W by K of the windows."""
+    """Counts of the same categories (or bins of numbers) of one column.
+
+    Attributes:
+        labels: what the K categories are called.
+        reference: K counts.
+        current: W by K counts of the windows.
+        surely_named: from how many expected values on the reference is certain to have named a category; 0 where no
+            value is among the others. See :meth:`pooled`.
+    """
 
     labels: tuple[str, ...]
     reference: np.ndarray
     current: np.ndarray
+    surely_named: float = 0.0
 
     @property
     def effective(self) -> np.ndarray:
@@ -76,6 +85,29 @@ class Categories:
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
         """Shares of the reference and of each window."""
         return self.reference / self.reference.sum(), self.current / self.current.sum(axis=1, keepdims=True)
+
+    def pooled(self) -> tuple[np.ndarray, np.ndarray]:
+        """The counts that significance comes from: W by K + 1 of the reference, and of the windows.
+
+        Rare categories are one, the last: those with an expected count below 5 in the smaller sample, and those that
+        the reference might as well not have named. A profile names what occurred often in it, so that those it names
+        are those that came up more often by chance, and the others are fewer than they are: of a hundred values like
+        zip codes in 1,000 rows every large window would differ. Expected, of both together: pooling by what one of
+        them shows would favour what moved.
+        """
+        import numpy as np
+
+        ours = np.broadcast_to(self.reference, self.current.shape)
+        both = ours + self.current
+        n, m = ours.sum(axis=1), self.current.sum(axis=1)
+        share = both / (n + m)[:, None]
+        rare = (share * np.minimum(n, m)[:, None] < FEWEST_EXPECTED) | (share * n[:, None] < self.surely_named)
+        rare[:, -1] |= self.surely_named > 0
+        parts = []
+        for counts in (ours, self.current):
+            rest = np.where(rare, counts, 0.0).sum(axis=1, keepdims=True)
+            parts.append(np.hstack([np.where(rare, 0.0, counts), rest]))
+        return parts[0], parts[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +164,7 @@ class Stack:
         shape = self.reference.shape
         assert isinstance(shape, CategoryShape)
         counts = np.array([*shape.counts, shape.other], dtype=np.float64)
-        return Categories((*shape.values, OTHER), counts, self.counts)
+        return Categories((*shape.values, OTHER), counts, self.counts, _surely_named(shape))
 
     def most_bins(self) -> np.ndarray:
         """Into how many bins each window is cut: ten, fewer where they would hold less than five values."""
@@ -155,6 +187,18 @@ class Stack:
         starts = np.flatnonzero(np.diff(group, prepend=-1))
         theirs = np.add.reduceat(numbers.current, starts, axis=1)
         return Categories(tuple(_labels(numbers.edges, group, self.reference.kind)), ours, theirs)
+
+
+def _surely_named(shape: CategoryShape) -> float:
+    """From how many expected values on a category is named, but for one in some thousands.
+
+    The least count that was named is so many that 3.4 standard deviations of chance lie between.
+    """
+    if not shape.other or not shape.values:
+        return 0.0
+    spread = 3.4
+    least = min(shape.counts)
+    return float((spread + (spread**2 + 4 * least) ** 0.5) ** 2 / 4)
 
 
 def _labels(edges: np.ndarray, group: np.ndarray, kind: Kind) -> list[str]:

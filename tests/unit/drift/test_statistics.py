@@ -11,9 +11,9 @@ import scipy.stats
 
 from mlconsole.domain.drift import CategoryShape, ColumnProfile, Kind, Rule, TestDefinition, corrected
 from mlconsole.drift import laws, tests
-from mlconsole.drift.grid import Cut
+from mlconsole.drift.grid import ColumnSurvey, Cut, Survey, grid_of
 from mlconsole.drift.profile import ColumnTally, NumberTally
-from mlconsole.drift.stack import Categories, Numbers, stack_of
+from mlconsole.drift.stack import Categories, Numbers, Stack, stack_of
 from mlconsole.drift.tests.missing import fisher
 from mlconsole.drift.tests.wasserstein import statistic
 
@@ -92,6 +92,23 @@ def test_the_statistic_of_anderson_and_darling_is_that_of_scipy() -> None:
     assert own == pytest.approx(found * sigma + 1, abs=0.01)
 
 
+@pytest.mark.parametrize(("rare", "rows"), [(0.001, 30), (0.005, 30), (0.01, 30), (0.001, 100), (0.01, 100)])
+def test_rare_numbers_are_called_no_more_often_than_the_level_says(rare: float, rows: int) -> None:
+    r = np.random.default_rng(SEED)
+    count, of = 50_000, 10_000
+    seen = round(of * rare)
+    windows = r.binomial(rows, rare, count).astype(float)
+    nothing = np.zeros(count)
+    current = np.stack([nothing, rows - windows, nothing, windows, nothing], axis=1)
+    ours = np.array([0.0, of - seen, 0.0, seen, 0.0])
+    numbers = Numbers(np.array([0.0, 1.0]), ours, current, np.ones(count), np.zeros((count, 2)), np.zeros(2))
+
+    found = laws.anderson_darling(statistic(numbers))
+
+    for level in (0.01, 0.001, 0.0002):
+        assert (found <= level).mean() <= level + 4 * (level / count) ** 0.5, level
+
+
 def _sigma(n: int, m: int) -> float:
     total, k = n + m, 2
     h = sum(1 / i for i in range(1, total))
@@ -151,6 +168,54 @@ def test_chi_square_is_the_more_careful_one_of_scipy_s_two(table: tuple[list[flo
     pearson = scipy.stats.chi2_contingency(table, correction=False).pvalue
     ratio = scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood").pvalue
     assert measured.p_value[0] == pytest.approx(max(pearson, ratio), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["chi2", "psi", "jensen_shannon", "linf"])
+@pytest.mark.parametrize(("values", "of", "rows"), [(100, 1_000, 1_000), (100, 10_000, 100), (10, 10_000, 30)])
+def test_many_categories_are_called_no_more_often_than_the_level_says(
+    name: str, values: int, of: int, rows: int
+) -> None:
+    r = np.random.default_rng(SEED)
+    each, many = 100, 40
+    shares = np.full(values, 1 / values)
+    called = np.zeros(0)
+    for _ in range(many):
+        seen = dict(enumerate(r.multinomial(of, shares)))
+        survey = ColumnSurvey(Kind.TEXT, values={str(value): int(count) for value, count in seen.items() if count})
+        names = [int(value) for value in grid_of([Survey({"x": survey}, of)], is_stored=True).cuts["x"].values]
+        known = tuple(int(seen[value]) for value in names)
+        shape = CategoryShape(tuple(map(str, names)), known, of - sum(known), len(seen))
+        drawn = r.multinomial(rows, shares, each)
+        own = drawn[:, names]
+        cells = np.hstack([own, rows - own.sum(axis=1, keepdims=True)]).astype(float)
+        nothing = np.zeros(each)
+        column = ColumnProfile("x", Kind.TEXT, of, shape=shape)
+        stack = Stack(column, np.full(each, rows), nothing, cells, np.zeros((each, 2)), nothing, nothing)
+        called = np.append(called, tests.named(name).categories(stack.categories()).p_value)  # type: ignore[misc]
+
+    for level in (0.01, 0.001):
+        assert (called <= level).mean() <= level + 4 * (level / len(called)) ** 0.5, level
+
+
+def test_a_category_that_the_reference_is_certain_to_have_named_is_seen_to_move() -> None:
+    column = ColumnProfile("x", Kind.TEXT, 1_000, shape=CategoryShape(("a", "b", "c"), (600, 300, 80), 20, 30))
+    window = ColumnProfile("x", Kind.TEXT, 1_000, shape=CategoryShape(("a", "b", "c"), (600, 200, 180), 20, 30))
+
+    measured = tests.named("chi2").categories(stack_of(column, [window]).categories())  # type: ignore[misc]
+
+    assert measured.p_value[0] < 1e-9
+
+
+def test_a_bin_that_is_empty_on_both_sides_adds_nothing_to_the_stability_index() -> None:
+    both = [
+        tests.named("psi").categories(one).effect[0]
+        for one in (  # type: ignore[misc]
+            categories_of([9_000, 1_000], [27, 3]),
+            categories_of([9_000, 1_000, 0], [27, 3, 0]),
+        )
+    ]
+
+    assert both[0] == both[1]
 
 
 def test_total_variation_by_hand() -> None:

@@ -6,7 +6,6 @@ from mlconsole.domain.drift import TestDefinition
 from mlconsole.drift.laws import chi_square
 from mlconsole.drift.stack import Categories
 from mlconsole.drift.tests import DriftTest, Measured
-from mlconsole.drift.tests.chi2 import pooled
 
 
 def measure(categories: Categories) -> Measured:
@@ -17,7 +16,7 @@ def measure(categories: Categories) -> Measured:
     """
     import numpy as np
 
-    ours, theirs = pooled(categories)
+    ours, theirs = categories.pooled()
     there = (ours + theirs) > 0
     filled = np.where(there & (ours == 0), 0.5, ours)
     shares = filled / filled.sum(axis=1, keepdims=True)

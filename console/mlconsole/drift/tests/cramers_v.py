@@ -6,7 +6,6 @@ from mlconsole.domain.drift import TestDefinition
 from mlconsole.drift.laws import chi_square, two_by_k
 from mlconsole.drift.stack import Categories
 from mlconsole.drift.tests import DriftTest, Measured
-from mlconsole.drift.tests.chi2 import pooled
 
 
 def measure(categories: Categories) -> Measured:
@@ -20,7 +19,7 @@ def measure(categories: Categories) -> Measured:
     p, q = categories.shares()
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.sqrt(np.nan_to_num((p - q) ** 2 / (p + q)).sum(axis=1) / 2)
-    statistic, freedom = two_by_k(*pooled(categories))
+    statistic, freedom = two_by_k(*categories.pooled())
     return Measured(effect, chi_square(statistic, freedom))
 
 

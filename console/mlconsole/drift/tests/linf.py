@@ -14,15 +14,13 @@ def measure(categories: Categories) -> Measured:
 
     p, q = categories.shares()
     effect = np.abs(q - p).max(axis=1, initial=0.0)
-    n = categories.reference.sum()
-    m = categories.current.sum(axis=1)
-    windows, width = categories.current.shape
-    ours = np.broadcast_to(categories.reference, (windows, width)).reshape(-1)
-    theirs = categories.current.reshape(-1)
-    many = np.repeat(m, width)
-    statistic, _ = two_by_k(np.stack([ours, n - ours], axis=1), np.stack([theirs, many - theirs], axis=1))
+    before, now = categories.pooled()
+    windows, width = now.shape
+    ours, theirs = before.reshape(-1), now.reshape(-1)
+    n, m = (np.repeat(counts.sum(axis=1), width) for counts in (before, now))
+    statistic, _ = two_by_k(np.stack([ours, n - ours], axis=1), np.stack([theirs, m - theirs], axis=1))
     largest = statistic.reshape(windows, width).max(axis=1)
-    there = ((categories.reference + categories.current) > 0).sum(axis=1)
+    there = ((before + now) > 0).sum(axis=1)
     tests = np.where(there == 2, 1, there)
     return Measured(effect, np.where(there > 1, np.minimum(1.0, chi_square(largest, 1) * tests), 1.0))
 
@@ -36,7 +34,7 @@ TEST = DriftTest(
         "share, 0 to 1",
         "max |q - p| over categories",
         "asymptotic: each category against the rest (2 by 2, the smaller of Pearson's statistic and the likelihood "
-        "ratio), the smallest p times the number of categories (Bonferroni)",
+        "ratio; rare categories are one as in chi2), the smallest p times the number of categories (Bonferroni)",
         "Dunn, Multiple Comparisons Among Means, JASA 56, 1961",
     ),
     categories=measure,
