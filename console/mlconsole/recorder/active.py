@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import count
-from threading import RLock, current_thread, main_thread
+from threading import RLock
 from time import time
-from types import TracebackType
 from typing import Optional, SupportsFloat
 
-from mlconsole.recorder import places, process
-from mlconsole.recorder.failure import Ending, ending_of, ending_of_exit
+from mlconsole.recorder import leaving, places, process
+from mlconsole.recorder.failure import Ending
 from mlconsole.recorder.ranks import Place
 from mlconsole.recorder.resume import last_step
 from mlconsole.recorder.run import Path, Run, Tags
@@ -26,8 +24,6 @@ _stack: list[Run] = []
 _lock = RLock()
 _ordinals = count()
 _joined: set[str] = set()
-_exit_codes: list[object] = []
-_armed = False
 
 
 def start_run(
@@ -68,7 +64,7 @@ def start_run(
         parent = _parent_of(chosen, place, nested)
         run = _begin(chosen, name, parent, place, experiment, bool(resume), capture)
         _stack.append(run)
-        _arm()
+        leaving.watch(_end_all)
     if params is not None:
         run.log_params(params)
     if tags is not None:
@@ -227,34 +223,7 @@ def _working_directory() -> str:
         return ""
 
 
-def _arm() -> None:
-    """Once: end what is active when the program ends, and find out how it ends."""
-    global _armed
-    if _armed:
-        return
-    _armed = True
-    atexit.register(_end_all)
-    previous_hook, previous_exit = sys.excepthook, sys.exit
-
-    def excepthook(kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
-        # In an interactive interpreter an exception ends a statement, not the program.
-        if not hasattr(sys, "ps1"):
-            _end_all(ending_of(error, exits=True))
-        previous_hook(kind, error, trace)
-
-    def exit_noting(code: object = None) -> None:
-        # SystemExit reaches no hook and is gone when the exit functions run.
-        if current_thread() is main_thread():
-            _exit_codes[:] = [code]
-        previous_exit(code)  # type: ignore[arg-type]
-
-    sys.excepthook = excepthook
-    sys.exit = exit_noting  # type: ignore[assignment]
-
-
-def _end_all(ending: Optional[Ending] = None) -> None:
-    if ending is None:
-        ending = ending_of_exit(_exit_codes[0] if _exit_codes else None)
+def _end_all(ending: Optional[Ending]) -> None:
     for run in reversed(list(_stack)):
         run.finish(ending)
 

@@ -204,8 +204,8 @@ class Run:
             outcome = FAILED
         self.finish(Ending(outcome, exit_code))
 
-    def finish(self, ending: Ending) -> None:
-        """End the run in a known way. A forked child only leaves it: the run is its parent's to end."""
+    def finish(self, ending: Optional[Ending]) -> None:
+        """End the run in a known way, or leave its end unknown. A forked child leaves it: it is its parent's to end."""
         try:
             self._finish(ending)
         except Exception as error:  # noqa: BLE001  the end of a run is no reason to change the end of a program
@@ -232,13 +232,15 @@ class Run:
         """Whether this process was forked from the one that started the run."""
         return self._writer.is_child
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: Optional[Ending]) -> None:
         writer = self._writer
         if writer.closed:
             return
-        if not writer.is_child:
-            if self._capture is not None:
-                self._capture.finish()
+        if not writer.is_child and self._capture is not None:
+            self._capture.finish()
+        if ending is None:
+            self.note("warning", "the program left by SystemExit, and its exit code is not known")
+        elif not writer.is_child:
             secrets = self._secrets | secret_values(os.environ)
             writer.end({**ending._asdict(), "traceback": bounded(redact_text(ending.traceback, secrets))})
         writer.close()

@@ -72,6 +72,56 @@ def test_an_exit_code_is_the_runs_outcome(
     assert (end["outcome"], end["exit_code"]) == (outcome, exit_code)
 
 
+@pytest.mark.parametrize("leave", ["exit(3)", "quit(3)"])
+def test_the_exit_of_an_interactive_session_counts_in_a_script_too(trainer: Trainer, leave: str) -> None:
+    trainer.run(f"import mlconsole\nmlconsole.start_run()\n{leave}", status=3)
+    end = trainer.log().last("end")
+    assert (end["outcome"], end["exit_code"]) == ("failed", 3)
+
+
+def test_an_exit_that_was_caught_is_no_end(trainer: Trainer) -> None:
+    trainer.run("""
+        import mlconsole, sys
+        mlconsole.start_run()
+        try:
+            sys.exit(3)
+        except SystemExit:
+            pass
+        """)
+    end = trainer.log().last("end")
+    assert (end["outcome"], end["exit_code"]) == ("succeeded", 0)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_an_exit_that_nobody_saw_is_not_called_a_success(trainer: Trainer, code: int) -> None:
+    trainer.run(f"import mlconsole\nmlconsole.start_run()\nraise SystemExit({code})", status=code)
+    log = trainer.log()
+    assert log.of("end") == []
+    assert "exit code is not known" in str(log.last("note")["text"])
+
+
+def test_an_exception_fails_the_run_though_a_later_hook_keeps_it(trainer: Trainer) -> None:
+    done = trainer.run(
+        """
+        import mlconsole, sys
+        mlconsole.start_run()
+        sys.excepthook = lambda kind, error, trace: print("later hook")
+        raise ValueError("x")
+        """,
+        status=1,
+    )
+    assert done.stdout == "later hook\n"
+    end = trainer.log().last("end")
+    assert (end["outcome"], end["exit_code"]) == ("failed", 1)
+    assert "ValueError: x" in str(end["traceback"])
+
+
+def test_ctrl_c_ends_the_program_as_it_would_without_a_recorder(trainer: Trainer) -> None:
+    trainer.run("import mlconsole\nmlconsole.start_run()\nraise KeyboardInterrupt", status=-signal.SIGINT)
+    end = trainer.log().last("end")
+    assert (end["outcome"], end["exit_code"]) == ("cancelled", 130)
+
+
 def test_ctrl_c_cancels_the_run(trainer: Trainer) -> None:
     process = trainer.start("""
         import mlconsole, os, signal, time
