@@ -11,7 +11,12 @@ Importing it costs next to nothing: the recorder, which needs the standard libra
 
 from __future__ import annotations
 
+import sys
+
 from mlconsole.recorder.forking import importing
+
+if sys.version_info < (3, 9):
+    raise ImportError("mlconsole's recorder needs Python 3.9 or newer")
 
 # The real one costs the 7 ms that importing typing takes; type checkers know it by its name.
 TYPE_CHECKING = False

@@ -9,6 +9,8 @@ from mlconsole.recorder.layout import MAGIC, SUFFIX
 from mlconsole.recorder.places import live_directory, run_directory
 from mlconsole.recorder.process import pid_namespace
 
+_ABOVE = 700  # of the 1024 that a program may usually open
+
 
 class LogFile:
     """An open run log.
@@ -41,7 +43,7 @@ class LogFile:
         os.makedirs(folder, exist_ok=True)
         self.stem = f"{rank}-{os.getpid()}-{os.urandom(4).hex()}"
         self.path = os.path.join(folder, self.stem + SUFFIX)
-        self.fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self.fd = _create(self.path)
         self._inode = os.fstat(self.fd).st_ino
         marker = os.path.join(live_directory(home), f"{run_id}--{self.stem}.json")
         try:
@@ -69,6 +71,20 @@ class LogFile:
         # Trying the rest completes the record or tells what stopped the first write.
         if rest and os.write(self.fd, rest) < len(rest):
             raise OSError("the write was cut short")
+
+
+def _create(path: str) -> int:
+    """A new file's descriptor, far above those that a program closes, or gets for the next file that it opens."""
+    with importing:
+        import fcntl
+
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
+    except OSError:
+        return fd  # The program may not open so many.
+    os.close(fd)
+    return high
 
 
 def _write_marker(path: str, facts: dict[str, object]) -> None:

@@ -236,17 +236,21 @@ class Run:
         writer = self._writer
         if writer.closed:
             return
-        if not writer.is_child and self._capture is not None:
-            self._capture.finish()
-        if ending is None:
-            self.note("warning", "the program left by SystemExit, and its exit code is not known")
-        elif not writer.is_child:
-            secrets = self._secrets | secret_values(os.environ)
-            writer.end({**ending._asdict(), "traceback": bounded(redact_text(ending.traceback, secrets))})
+        if not writer.is_child:
+            if self._capture is not None:
+                self._capture.finish()
+            self._tell(ending)
         writer.close()
         summary = writer.losses.summary(writer.written)
         if summary:
             say(f"run {self.id}: {summary}")
+
+    def _tell(self, ending: Optional[Ending]) -> None:
+        if ending is None:
+            self.note("warning", "the program left by SystemExit, and its exit code is not known")
+            return
+        secrets = self._secrets | secret_values(os.environ)
+        self._writer.end({**ending._asdict(), "traceback": bounded(redact_text(ending.traceback, secrets))})
 
     def _event(self, kind: str, content: Mapping[str, object]) -> None:
         self._writer.event(kind, self._redacted(content))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Callable
 
 JSON = object
@@ -39,15 +39,29 @@ def _collect(
             _collect(value, name + "/", depth + 1, found, lose)
             continue
         try:
-            found[name] = float.__float__(value) if isinstance(value, float) else _as_float(value)
+            found[name] = as_float(value)
         except Exception:  # noqa: BLE001  a foreign object's conversion may raise anything
             lose(name, value)
 
 
-def _as_float(value: object) -> float:
+def as_float(value: object) -> float:
+    """A number, or the one in a tensor or an array.
+
+    A tensor that is part of a graph says by ``item()`` what ``float()`` gives with a warning only.
+
+    Raises:
+        Exception: anything that a foreign object's conversion may raise.
+    """
+    if isinstance(value, float):
+        return float.__float__(value)
     if isinstance(value, (str, bytes, bytearray)):
         raise TypeError("text is not a number")
-    return float(value)  # type: ignore[arg-type]
+    return float(value.item() if is_array(value) else value)  # type: ignore[arg-type, attr-defined]
+
+
+def is_array(value: object) -> bool:
+    """Whether a value is a tensor, an array or a scalar of a foreign library."""
+    return not isinstance(value, (float, int)) and hasattr(value, "item")
 
 
 def as_text(value: object, limit: int = _TEXT) -> str:
@@ -101,6 +115,8 @@ def as_mapping(value: object) -> dict[str, object]:
     Raises:
         TypeError: it is neither.
     """
+    if not isinstance(value, Mapping) and not hasattr(value, "__dict__"):
+        raise TypeError(f"neither a mapping nor an object with attributes: {type(value).__name__}")
     source = value if isinstance(value, Mapping) else vars(value)
     cleaned = Cleaner().clean(source)
     assert isinstance(cleaned, dict)
@@ -108,9 +124,15 @@ def as_mapping(value: object) -> dict[str, object]:
 
 
 def as_tags(tags: object) -> dict[str, str]:
-    """Tags from a mapping, a list of names, or one name; a bare name has an empty value."""
+    """Tags from a mapping, a list of names, or one name; a bare name has an empty value.
+
+    Raises:
+        TypeError: it is none of these.
+    """
     if isinstance(tags, str):
         return {tags: ""}
     if isinstance(tags, Mapping):
         return {as_text(key): "" if value is None else as_text(value) for key, value in tags.items()}
-    return {as_text(tag): "" for tag in tags}  # type: ignore[attr-defined]
+    if not isinstance(tags, Iterable):
+        raise TypeError(f"neither a mapping nor names: {type(tags).__name__}")
+    return {as_text(tag): "" for tag in tags}

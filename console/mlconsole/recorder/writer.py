@@ -26,14 +26,26 @@ from mlconsole.recorder.layout import (
 )
 from mlconsole.recorder.logfile import LogFile
 from mlconsole.recorder.losses import Losses, reason_of
-from mlconsole.recorder.values import numbers
+from mlconsole.recorder.values import as_float, is_array, numbers
 
 _RETRY_S = 1.0
 _head = Struct("<II").pack
 _LARGEST_STEP = 1 << 63
 
 Event = Mapping[str, object]
-_Row = tuple[Callable[..., bytes], int, int, int, LogFile]
+_Pack = Callable[..., bytes]
+_Row = tuple[_Pack, int, int, int, LogFile]
+
+
+def packer(keys: int) -> _Pack:
+    """What makes a row's payload of its step, its time and so many numbers."""
+    return row_payload(keys).pack
+
+
+def converting_packer(keys: int) -> _Pack:
+    """The same for values that are tensors or arrays, of which a training logs the same keys again and again."""
+    pack = row_payload(keys).pack
+    return lambda step, now, *values: pack(step, now, *map(as_float, values))
 
 
 class Writer:
@@ -135,19 +147,20 @@ class Writer:
             self.losses.add(1, "value", reason_of(error))
             return
         now = time()
+        pack_of = converting_packer if any(map(is_array, metrics.values())) else packer
         for start in range(0, len(values), MAX_KEYS):
-            self._append_row(dict(values[start : start + MAX_KEYS]), at, now)
+            self._append_row(dict(values[start : start + MAX_KEYS]), at, now, pack_of)
 
-    def _append_row(self, values: dict[str, float], step: int, now: float) -> None:
+    def _append_row(self, values: dict[str, float], step: int, now: float, pack_of: Callable[[int], _Pack]) -> None:
         with self._lock:
-            row = self._rows.get(tuple(values)) or self._define(list(values))
+            row = self._rows.get(tuple(values)) or self._define(list(values), pack_of)
             if row is None:
                 return
             pack, seed, prefix, _fd, file = row
             payload = pack(step, now, *values.values())
             self._append_bytes(_head(prefix, crc32(payload, seed)) + payload, file)
 
-    def _define(self, keys: list[str]) -> Optional[_Row]:
+    def _define(self, keys: list[str], pack_of: Callable[[int], _Pack]) -> Optional[_Row]:
         """Write a schema for some keys; None when it could not be written."""
         if self._schemas == MAX_SCHEMA:
             self._turn()
@@ -158,7 +171,7 @@ class Writer:
         assert file is not None
         self._schemas = number
         prefix = prefix_of(number, row_words(len(keys)))
-        row = self._rows[tuple(keys)] = (row_payload(len(keys)).pack, seed_of(prefix), prefix, file.fd, file)
+        row = self._rows[tuple(keys)] = (pack_of(len(keys)), seed_of(prefix), prefix, file.fd, file)
         return row
 
     def _turn(self) -> None:

@@ -60,6 +60,15 @@ def test_an_old_interpreter_with_nothing_installed_records_all(trainer: Trainer)
     assert len(first.of("environment")) == len(first.of("model")) == 1
 
 
+def test_an_interpreter_that_is_too_old_says_so(trainer: Trainer) -> None:
+    versions = sorted(Path("~/.pyenv/versions").expanduser().glob("3.[78].*/bin/python"))
+    if not versions:
+        pytest.skip("needs a Python 3.7 or 3.8")
+    trainer.executable = str(versions[-1])
+    done = trainer.run("import mlconsole", status=1)
+    assert done.stderr.splitlines()[-1] == "ImportError: mlconsole's recorder needs Python 3.9 or newer"
+
+
 def test_the_recorder_imports_the_standard_library_and_itself_only() -> None:
     foreign = set()
     for path in RECORDER.glob("*.py"):

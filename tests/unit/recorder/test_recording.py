@@ -86,6 +86,25 @@ def test_anything_with_a_float_is_a_metric(trainer: Trainer) -> None:
     assert values == {"t": [2.5], "d": [0.5], "f": [0.25], "b": [1.0], "i": [7.0]}
 
 
+def test_a_tensor_with_a_gradient_is_a_metric_without_a_warning(trainer: Trainer) -> None:
+    done = trainer.run("""
+        import mlconsole, warnings
+        class Loss:
+            def __float__(self):
+                warnings.warn("a tensor with requires_grad", UserWarning)
+                return 1.0
+            def item(self):
+                return 0.5
+        for step in range(3):
+            mlconsole.log({"loss": Loss(), "lr": 0.1}, step=step)
+        mlconsole.log({"loss": "none", "lr": 0.1}, step=3)
+        """)
+    log = trainer.log()
+    assert (log.values("loss"), log.steps("lr")) == ([0.5, 0.5, 0.5], [0, 1, 2, 3])
+    assert log.last("end")["lost"] == 1
+    assert "'loss' got no number" in done.stderr
+
+
 def test_nested_metrics_and_keys_that_are_no_text_get_names(trainer: Trainer) -> None:
     trainer.run("""
         import mlconsole

@@ -314,7 +314,7 @@ def test_a_program_that_closes_all_descriptors_goes_on_in_a_new_file(trainer: Tr
         import mlconsole, os
         mlconsole.start_run(capture=False)
         mlconsole.log({"before": 1})
-        os.closerange(3, 256)
+        os.closerange(3, 1024)
         mlconsole.log({"before": 2})
         mlconsole.log({"after": 3})
         """)
@@ -323,11 +323,37 @@ def test_a_program_that_closes_all_descriptors_goes_on_in_a_new_file(trainer: Tr
     assert logs[-1].last("end")["outcome"] == "succeeded"
 
 
+def test_a_program_that_closes_and_opens_files_finds_no_record_in_its_own(trainer: Trainer) -> None:
+    done = trainer.run("""
+        import mlconsole, os
+        mlconsole.start_run(capture=False)
+        mlconsole.log({"loss": 1}, step=0)
+        os.closerange(0, 3)
+        os.closerange(3, 100)
+        files = [os.open(f"mine{n}", os.O_RDWR | os.O_CREAT) for n in range(20)]
+        for step in range(1, 6):
+            mlconsole.log({"loss": 1}, step=step)
+        assert [os.fstat(fd).st_size for fd in files] == [0] * 20
+        """)
+    assert done.stderr == ""
+    assert trainer.log().steps("loss") == list(range(6))
+
+
+def test_a_program_that_may_open_few_files_is_recorded(trainer: Trainer) -> None:
+    trainer.run("""
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        import mlconsole
+        mlconsole.log({"loss": 1})
+        """)
+    assert trainer.log().values("loss") == [1.0]
+
+
 def test_a_file_under_a_reused_descriptor_is_not_closed(trainer: Trainer) -> None:
     done = trainer.run("""
         import gc, mlconsole, os
         run = mlconsole.start_run(capture=False)
-        os.closerange(3, 256)
+        os.closerange(3, 1024)
         files = [os.open("mine", os.O_WRONLY | os.O_CREAT) for _ in range(8)]
         run._writer.close()
         gc.collect()
