@@ -451,3 +451,57 @@ def test_a_file_that_cannot_be_read_is_named_and_an_alert_until_it_can_and_the_r
     (data / "live" / "3.csv").write_text(table(82, seed=4))
     assert cli("monitor", "check", "churn").code == 0
     assert not [one for one in cli.json("alert", "list")["items"] if one["state"] == "firing"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test_a_live_file_that_was_written_anew_is_read_from_its_beginning_however_large_it_is(
+    cli: Program, data: Path, suffix: str
+) -> None:
+    live = data / f"live/export{suffix}"
+    _write(live, table(200, seed=1))
+    common = ("--baseline", "train.csv", "--live", f"live/*{suffix}", "--window", "rows:200")
+    assert cli("monitor", "add", "churn", *common).code == 0
+    cli("monitor", "check", "churn")
+
+    _write(live, table(250, shift=3.0, seed=2))
+    found = cli("monitor", "check", "churn")
+
+    assert found.code == 6, found.out
+    assert verdicts(cli) == [("rows 1 to 200", "ok"), ("rows 201 to 400", "drift")]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test_a_live_file_that_grew_or_was_renamed_is_read_on_from_where_it_stood(
+    cli: Program, data: Path, suffix: str
+) -> None:
+    live = data / f"live/log{suffix}"
+    rows = table(600, seed=3)
+    _write(live, "\n".join(rows.splitlines()[:301]))
+    common = ("--baseline", "train.csv", "--live", f"live/*{suffix}", "--window", "rows:200")
+    assert cli("monitor", "add", "churn", *common).code == 0
+    cli("monitor", "check", "churn")
+
+    _write(live, rows)
+    cli("monitor", "check", "churn")
+    live.rename(data / f"live/log-old{suffix}")
+    _write(live, table(200, seed=4))
+    cli("monitor", "check", "churn")
+    again = cli("monitor", "check", "churn")
+
+    assert [window for window, _ in verdicts(cli)] == [f"rows {n + 1} to {n + 200}" for n in range(0, 800, 200)]
+    assert "no new window" in again.out and "wait" not in again.out
+
+
+def _write(path: Path, text: str) -> None:
+    """A table as the kind of file that its name says."""
+    import gzip
+    import io
+
+    import polars as pl
+
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    elif path.suffix == ".parquet":
+        pl.read_csv(io.StringIO(text)).write_parquet(path)
+    else:
+        path.write_text(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from mlconsole.domain.performance import PerformanceProfile
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.reading import batches
 from mlconsole.drift.table import Table
+from mlconsole.drift.taken import Taken, begun, known
 from mlconsole.errors import ActionFailed, UsageError
 
 if TYPE_CHECKING:
@@ -110,16 +111,19 @@ def _counted(cutting: Cutting, tally: Counts, label: str, files: int = 1) -> Pro
 
 
 def _by_rows(cutting: Cutting) -> Iterator[Window]:
-    """Every so many rows, in the order of the files' names; rows that are appended are read on from where it stood."""
+    """Every so many rows, in the order of the files' names; of a file that grew those behind what was read."""
     size = int(cutting.spec.size)
-    taken: dict[str, list[Any]] = {path: list(entry) for path, entry in cutting.progress.get("files", {}).items()}
+    files = known(cutting.progress.get("files", {}), cutting.table.files)
     start = int(cutting.progress.get("rows", 0))
     tally = cutting.tally()
     began = 0.0
     parts: list[tuple[str, int, int]] = []
     for file in cutting.table.files:
-        done = _rows_taken(taken, file)
-        for piece in _behind(file, cutting, done, taken):
+        before = files.get(file.path, Taken())
+        if before.is_done(file):
+            continue
+        done, own = before.rows, begun(file)
+        for piece in _behind(file, cutting, done):
             place = 0
             while place < piece.height:
                 began = began if tally.rows else file.mtime
@@ -128,29 +132,21 @@ def _by_rows(cutting: Cutting) -> Iterator[Window]:
                 parts.append((file.path, done, part.height))
                 place += part.height
                 done += part.height
-                taken[file.path] = [done, file.size_bytes, False]
+                files[file.path] = own.to(done)
                 if tally.rows == size:
-                    files = {path: list(entry) for path, entry in taken.items()}
-                    progress = {"rows": start + size, "files": files, "parts": parts}
+                    taken = {path: one.document() for path, one in files.items()}
+                    progress = {"rows": start + size, "files": taken, "parts": parts}
                     label = f"rows {start + 1:,} to {start + size:,}"
                     yield Window(f"rows {start}", label, began, file.mtime, _counted(cutting, tally, label), progress)
                     start += size
                     tally, parts = cutting.tally(), []
-        taken[file.path] = [done, file.size_bytes, file.path not in cutting.unread]
+        files[file.path] = own.to(done, is_whole=file.path not in cutting.unread)
     label = f"{tally.rows:,} rows that wait"
     yield Window("", label, began, cutting.now_s, _counted(cutting, tally, label), is_whole=False)
 
 
-def _rows_taken(taken: Mapping[str, Sequence[Any]], file: TableFile) -> int:
-    """The rows of a file that were judged; a file that became smaller was written anew."""
-    rows, size = (*taken.get(file.path, (0, 0)),)[:2]
-    return int(rows) if size <= file.size_bytes else 0
-
-
-def _behind(file: TableFile, cutting: Cutting, done: int, taken: Mapping[str, Sequence[Any]]) -> Iterator[pl.DataFrame]:
-    """The rows of a file behind those that are done; one that was read to its end is not opened again."""
-    if taken.get(file.path, ())[1:] == [file.size_bytes, True]:
-        return
+def _behind(file: TableFile, cutting: Cutting, done: int) -> Iterator[pl.DataFrame]:
+    """The rows of a file behind those that are done."""
     left = done
     for piece in cutting.pieces(file):
         if left < piece.height:
