@@ -127,6 +127,21 @@ def test_windows_of_time_are_cut_by_a_column_and_judged_when_they_are_over(cli: 
     assert cli("monitor", "check", "churn", "--json").document["windows"] == []
 
 
+def test_rows_that_come_late_or_have_no_moment_are_told_and_the_baseline_needs_none(cli: Program, data: Path) -> None:
+    (data / "train.csv").write_text("\n".join(line.split(",", 1)[1] for line in table(2000).splitlines()))
+    add(cli, "--time", "at", window="1h")
+    start = datetime.now(UTC) - timedelta(days=2)
+    (data / "live/a.csv").write_text(table(300, start=start))
+    first = cli("monitor", "check", "churn")
+
+    (data / "live/b.csv").write_text(table(90, start=start) + ",40,a,r1\nsoon,40,b,r1\n")
+    later = cli("monitor", "check", "churn")
+
+    assert "the column is new" not in first.out and "rows came" not in first.out
+    assert "90 rows came after their window was judged, and are in none" in later.out
+    assert '2 rows have no moment in "at", and are in no window' in later.out
+
+
 def test_windows_of_time_without_a_column_are_those_of_the_files(cli: Program, data: Path) -> None:
     add(cli, window="24h")
     for day, name in ((3, "1.csv"), (3, "2.csv"), (2, "3.csv")):

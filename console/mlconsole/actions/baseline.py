@@ -29,16 +29,15 @@ FROM_COUNTS = " Its rows are not there any more: the baseline is as coarse as th
 
 @record
 class Needs:
-    """What a baseline must have: columns that are named, those whose values are slices, the column of moments."""
+    """What a baseline must have: columns that are named, and those whose values are slices."""
 
     columns: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
-    time: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every column that has to be there."""
-        return (*self.columns, *self.slices, *([self.time] if self.time else []))
+        return (*self.columns, *self.slices)
 
 
 def counted(ctx: Context, word: str, needs: Needs) -> tuple[Profile, str]:
@@ -189,7 +188,7 @@ def _another(ctx: Context, monitor: Monitor, word: str) -> tuple[Profile | Perfo
     from mlconsole.actions import monitor_performance
 
     if monitor.predictions is None:
-        return counted(ctx, word, Needs(monitor.columns, monitor.slices, monitor.time_column))
+        return counted(ctx, word, Needs(monitor.columns, monitor.slices))
     monitors = ctx.catalog.monitors
     if word == f"{WINDOW}{monitor.name}":
         newest = monitors.newest(monitor)

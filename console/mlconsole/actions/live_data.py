@@ -43,7 +43,9 @@ def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterab
     named = {*monitor.columns, *monitor.slices, *slices, monitor.time_column}
     wanted = {*table.kinds} if not monitor.columns else named
     table = table.where_known({name: table.kinds[name] for name in wanted if name in table.kinds})
-    grid = grid_of_profile(baseline).where_known(table.kinds)
+    # A column of moments says when a row was, and is compared only where the baseline has it too.
+    counted = {name: kind for name, kind in table.kinds.items() if name in kinds or name != monitor.time_column}
+    grid = grid_of_profile(baseline).where_known(counted)
     return cutting(ctx, monitor, table, lambda: Tally(grid), unread)
 
 
@@ -54,7 +56,7 @@ def cutting(
     from mlconsole.drift.windows import Cutting
 
     monitors = ctx.catalog.monitors
-    judged, progress = frozenset(monitors.judged_keys(monitor)), monitors.progress(monitor)
+    judged, progress = monitors.judged_rows(monitor), monitors.progress(monitor)
     now_s = ctx.clock().timestamp()
     return Cutting(table, tally, monitor.window, progress, judged, now_s, monitor.time_column, unread)
 

@@ -139,7 +139,7 @@ def add(ctx: Context, params: AddParams) -> Done:
     if wanted is not None:
         baseline = monitor_performance.counted(ctx, params.baseline, wanted)
     else:
-        needs = Needs(how["columns"], tuple(how["slices"]), how["time"])
+        needs = Needs(how["columns"], tuple(how["slices"]))
         baseline, told_more = counted(ctx, params.baseline, needs)
     live = os.path.abspath(os.path.expanduser(params.live))
     new = NewMonitor(params.name, baseline, live, spec.text, how, every, ctx.clock(), ctx.settings.user)

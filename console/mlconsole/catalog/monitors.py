@@ -56,7 +56,7 @@ SELECT_REPORT = """
 SELECT report, counts, key, label, row_count, baseline FROM monitor_window WHERE monitor = :n ORDER BY n DESC LIMIT 1
 """
 SELECT_COUNTS = f"SELECT {SUMMARY}, counts FROM monitor_window WHERE monitor = :n ORDER BY n"
-SELECT_KEYS = "SELECT key FROM monitor_window WHERE monitor = :n"
+SELECT_KEYS = "SELECT key, row_count FROM monitor_window WHERE monitor = :n"
 SELECT_ALERT = """
 SELECT state FROM alert WHERE cause = :cause AND state NOT IN ('resolved', 'ok') ORDER BY n DESC LIMIT 1
 """
@@ -217,9 +217,9 @@ class Monitors:
         """How far its live data was read."""
         return json_mapping(self._store.read(SELECT_PROGRESS, {"n": monitor.number})[0][0])
 
-    def judged_keys(self, monitor: Monitor) -> set[str]:
-        """The keys of its windows."""
-        return {str(row[0]) for row in self._store.read(SELECT_KEYS, {"n": monitor.number})}
+    def judged_rows(self, monitor: Monitor) -> dict[str, int]:
+        """The keys of its windows, and how many rows each had."""
+        return {str(key): int(rows) for key, rows in self._store.read(SELECT_KEYS, {"n": monitor.number})}
 
     def state(self, monitor: Monitor, limit: int = 30) -> MonitorState:
         """The monitor with its newest windows and its alert."""

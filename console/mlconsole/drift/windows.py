@@ -68,24 +68,34 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """What there is to cut, and what of it is done; ``unread`` says of files why they are not read, or not whole.
+    """What there is to cut, and what of it is done.
 
-    ``tally`` begins to count a window.
+    Attributes:
+        table: the live data.
+        tally: begins to count a window.
+        spec: how large a window is.
+        progress: how far it was read.
+        judged: how many rows each window had when it was judged.
+        now_s: the time, seconds since 1970.
+        time_column: which column says when a row was; empty where its file does.
+        unread: why files are not read, or not whole.
+        odd: what is to be said of rows that are in no window.
     """
 
     table: Table
     tally: Callable[[], Counts]
     spec: WindowSpec
     progress: Mapping[str, Any]
-    judged: frozenset[str]
+    judged: Mapping[str, int]
     now_s: float
     time_column: str = ""
     unread: dict[str, str] = field(default_factory=dict)
+    odd: list[str] = field(default_factory=list)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about the files."""
-        return (*self.table.notes, *(f"left out: {why}" for why in self.unread.values()))
+        """What was odd about the files and the rows."""
+        return (*self.table.notes, *(f"left out: {why}" for why in self.unread.values()), *self.odd)
 
     def pieces(self, file: TableFile) -> Iterator[pl.DataFrame]:
         """The rows of a file, as far as it can be read: one that is broken holds the others up no longer than that."""
@@ -213,16 +223,23 @@ def _by_time(cutting: Cutting) -> Iterator[Window]:
     size = cutting.spec.size
     tallies: dict[int, Counts] = {}
     files: dict[int, int] = {}
+    again: dict[str, int] = {}
+    rows = 0
     for file in cutting.table.files:
         if not cutting.time_column and _key(int(file.mtime // size), size) in cutting.judged:
             continue
         for piece in cutting.pieces(file):
+            rows += piece.height
             for number, part in _parts(piece, file, cutting):
-                if _key(number, size) not in cutting.judged:
-                    if number not in tallies:
-                        tallies[number] = cutting.tally()
-                    tallies[number].add(part)
-                    files[number] = files.get(number, 0) + 1
+                if (key := _key(number, size)) in cutting.judged:
+                    again[key] = again.get(key, 0) + part.height
+                    continue
+                if number not in tallies:
+                    tallies[number] = cutting.tally()
+                tallies[number].add(part)
+                files[number] = files.get(number, 0) + 1
+    dated = sum(again.values()) + sum(one.rows for one in tallies.values())
+    cutting.odd.extend(_in_no_window(cutting, again, rows - dated))
     waiting: Window | None = None
     for number in sorted(tallies):
         began, ended = number * size, (number + 1) * size
@@ -241,6 +258,15 @@ def _by_time(cutting: Cutting) -> Iterator[Window]:
             waiting = window
     if waiting is not None:
         yield waiting
+
+
+def _in_no_window(cutting: Cutting, again: Mapping[str, int], undated: int) -> Iterator[str]:
+    """Words on rows that came when their window had been judged, and on those without a moment."""
+    late = sum(max(0, rows - cutting.judged[key]) for key, rows in again.items())
+    if late:
+        yield f"{late:,} rows came after their window was judged, and are in none"
+    if undated:
+        yield f'{undated:,} rows have no moment in "{cutting.time_column}", and are in no window'
 
 
 def _key(number: int, size: float) -> str:
