@@ -22,7 +22,7 @@ from mlconsole import config
 from mlconsole.actions.context import Context
 from mlconsole.tui.console import Console
 from mlconsole.tui.places import Location
-from mlconsole.tui.sources import usual_metrics
+from mlconsole.tui.sources import usual_columns
 
 HERE = Path(__file__).parent
 SIZE = (120, 32)
@@ -80,7 +80,7 @@ PICTURES = (
 async def draw(catalog: Path, picture: Picture) -> str:
     """The SVG of one picture."""
     ctx = Context(config.load({"TERM": "xterm-256color", "MLCONSOLE_GPUS": picture.gpus}, catalog=str(catalog)))
-    app = Console(ctx, picture.location, usual=usual_metrics(ctx.catalog))
+    app = Console(ctx, picture.location, usual=usual_columns(ctx.catalog))
     async with app.run_test(size=picture.size) as pilot:
         await settled(app, pilot)
         for key in picture.keys:

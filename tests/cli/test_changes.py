@@ -223,6 +223,8 @@ def test_a_run_is_launched_again_with_a_flag_changed(cli: Program) -> None:
 
     plan = cli.json("run", "relaunch", "first", "--set", "lr=0.5", "--dry-run")
     assert plan["effect"] == "write" and everything(cli) == before
+    # The run's id is not there yet, and so its name is not promised.
+    assert 'record a run, named "echo-" and the start of its id, in experiment "sweep"' in plan["steps"][0]["text"]
     again = cli.json("run", "relaunch", "first", "--set", "lr=0.5", "--name", "second")["id"]
 
     ended = cli.ended(again)

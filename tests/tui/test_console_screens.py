@@ -440,6 +440,15 @@ async def test_the_session_is_restored(writing: Stage) -> None:
         await user.sees('"runs" is taken')
 
 
+@pytest.mark.parametrize("place", ["runs", "audit"])
+async def test_help_is_a_word_behind_the_colon_and_no_filter(reading: Stage, place: str) -> None:
+    async with opened(reading.console(Location(place))) as user:
+        await goes(user, "help")
+        await user.sees("Help  (Esc closes)", "Keys here")
+        await user.presses("escape")
+        await user.sees_no("Keys here", "fits the filter")
+
+
 async def test_going_back_leads_to_the_row_that_was_left(reading: Stage) -> None:
     async with opened(reading.console()) as user:
         await user.presses("j", "j", "j")
@@ -556,9 +565,10 @@ async def test_a_filter_that_was_meant_as_a_state_says_how_and_a_sorted_metric_s
 async def test_what_is_not_there_is_said_in_its_place_until_it_is(reading: Stage, place: str) -> None:
     async with opened(reading.console(Location(place, "nonsense"))) as user:
         await user.presses("tab")
-        await user.sees("nonsense")
-        assert any("nonsense" in line and ("No " in line or "Nothing" in line) for line in user.lines[2:-2]), user.text
-        assert "Reading" not in user.text
+        await user.sees_no("Reading")
+        await user.waits(
+            lambda: any("nonsense" in line and ("No " in line or "Nothing" in line) for line in user.lines[2:-2])
+        )
 
 
 async def test_the_audit_leads_to_its_run_and_one_that_has_ended_is_not_to_be_stopped(reading: Stage) -> None:

@@ -76,7 +76,7 @@ async def test_from_a_failed_run_to_a_better_one_and_back_to_the_audit(trained: 
         await user.presses("enter")
         await user.waits(lambda: user.lines[3].startswith("▌ too-fast"), "the failed one")
         await user.presses("r")
-        await user.sees("Launch a run again", "command *")
+        await user.sees("Launch a run again, with changes: too-fast", "command *")
         await user.types("lr=0.01")
         await user.sees("--set lr=0.01")
         await user.presses("tab")

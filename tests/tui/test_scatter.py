@@ -36,3 +36,10 @@ def test_each_run_has_its_own_shape_at_its_place() -> None:
 def test_what_is_not_finite_is_a_mark_and_what_is_missing_is_left_out() -> None:
     curves = points([run(1, 0.1, float("nan")), run(2, "auto", 1.0)], "lr", "loss")
     assert [(curve.name, list(curve.xs), curve.marks) for curve in curves] == [("r1", [], ((0.1, "nan"),))]
+
+
+def test_the_only_run_with_both_has_a_shape_and_a_name_too() -> None:
+    canvas = draw(points([run(1, 0.1, 1.0)], "lr", "loss"), ChartSpec(80, 24, "loss by lr", is_scatter=True))
+    shown = "".join(span.text for line in canvas.lines for span in line)
+    assert sum(shape in shown for shape in SHAPES) == 1
+    assert "r1 1" in shown

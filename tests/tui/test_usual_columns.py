@@ -12,7 +12,8 @@ from catalogkit import MadeRun, put_runs
 from mlconsole.catalog import Catalog
 from mlconsole.domain.query import parse
 from mlconsole.tui.places import Location
-from mlconsole.tui.sources import column_keys, usual_metrics
+from mlconsole.tui.sources import column_keys, columns, usual_metrics, usual_params
+from mlconsole.tui.widgets.columns import lay_out
 
 
 @pytest.fixture
@@ -37,6 +38,21 @@ def test_the_usual_columns_are_a_loss_and_what_is_to_rise(
     with closing(Catalog(tmp_path)) as catalog:
         put_runs(catalog, [MadeRun("aaa", metrics={name: [1.0] for name in names})])
         assert usual_metrics(catalog) == usual
+
+
+def test_the_usual_params_are_those_that_differ_and_that_people_turn(tmp_path: Path) -> None:
+    with closing(Catalog(tmp_path)) as catalog:
+        one, other = ({"seed": n, "lr": 0.1 * n, "momentum": 0.9, "a b": n} for n in (1, 2))
+        put_runs(catalog, [MadeRun("aaa", params=one), MadeRun("bbb", params=other)])
+        assert usual_params(catalog) == ("param.lr", "param.seed")
+
+
+def test_the_usual_params_are_seen_where_all_else_has_room() -> None:
+    keys = column_keys(parse(""), (), ("metric.loss", "param.lr"))
+    for width, is_seen in ((120, False), (200, True)):
+        shown = [placed.column.key for placed in lay_out(columns(keys), keys, width).placed]
+        assert ("param.lr" in shown) is is_seen
+        assert {"metric.loss", "user", "created"} <= set(shown)
 
 
 def test_chosen_columns_and_those_of_a_line_are_shown_as_they_are() -> None:

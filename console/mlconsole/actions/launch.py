@@ -215,7 +215,7 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
             raise
         leases, cost = (Step(f"wait for its turn: {error.message}", new.host),), None
     steps = (
-        Step(f'record the run "{spec.name}" in experiment "{new.experiment}"', str(ctx.settings.home)),
+        Step(f'record {_named(params)} in experiment "{new.experiment}"', str(ctx.settings.home)),
         *(one.step() for one in datasets),
         *leases,
         *_copied(ctx, params, spec, new.backend or ""),
@@ -230,6 +230,13 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
     from mlconsole.actions.launch_words import command_of  # 1 ms, for a plan
 
     return Plan("launch", Effect.WRITE, steps, cost, command=command_of(replace(params, command=asked)))
+
+
+def _named(params: LaunchParams) -> str:
+    """The run by its name; of one that is made from the run's id, which nobody has yet, what is known of it."""
+    if params.name:
+        return f'the run "{params.name}"'
+    return f'a run, named "{default_name(params.command, "")}" and the start of its id,'
 
 
 def _copied(ctx: Context, params: LaunchParams, spec: JobSpec, backend: str) -> list[Step]:

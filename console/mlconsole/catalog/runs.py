@@ -83,6 +83,16 @@ GROUP BY key.n
 ORDER BY count(*) DESC, key.name
 LIMIT :most
 """
+SELECT_VARIED_PARAMS = """
+SELECT key.name
+FROM (SELECT n FROM run ORDER BY n DESC LIMIT :runs) AS newest
+CROSS JOIN param ON param.run = newest.n
+JOIN key ON key.n = param.key
+GROUP BY key.n
+HAVING count(DISTINCT param.text) > 1
+ORDER BY count(*) DESC, count(DISTINCT param.text) DESC, key.name
+LIMIT :most
+"""
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -143,6 +153,10 @@ class Runs:
     def metric_names(self, runs: int, most: int) -> list[str]:
         """Names of at most so many metrics of the newest runs, those that most of them have first."""
         return [str(row[0]) for row in self._store.read(SELECT_METRIC_NAMES, {"runs": runs, "most": most})]
+
+    def varied_params(self, runs: int, most: int) -> list[str]:
+        """Names of at most so many params that differ among the newest runs, those that most of them have first."""
+        return [str(row[0]) for row in self._store.read(SELECT_VARIED_PARAMS, {"runs": runs, "most": most})]
 
     def _metrics(self, values: Values, metrics: Sequence[str] | None) -> dict[int, dict[str, MetricSummary]]:
         if metrics is None:

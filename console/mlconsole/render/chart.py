@@ -19,6 +19,8 @@ from mlconsole.render.scale import Scale, fitted, number_label, time_label
 __all__ = ["Canvas", "ChartSpec", "Readout", "View", "draw"]
 
 LEAST_WIDTH, LEAST_HEIGHT = 16, 4
+LEAST_TICKS = 5
+"""So many values stand at the side of a low chart, too, where there are rows enough to tell them apart."""
 _SHAPE_EVERY = 20
 
 
@@ -55,10 +57,11 @@ def draw(curves: Sequence[Curve], spec: ChartSpec) -> Canvas:
         grid.write(0, min(1, spec.height - 1), words, "dim")
         return Canvas(grid.lines())
     readouts = tuple(readout(curve, spec, x) for curve in shown)
-    keys = legend(shown, readouts, spec) if len(shown) > 1 else []
+    is_told_apart = len(shown) > 1 or spec.is_scatter
+    keys = legend(shown, readouts, spec) if is_told_apart else []
     y = _y_scale(shown, spec, x)
     field_height = spec.height - 3 - len(keys)
-    y_ticks = y.ticks(max(2, field_height // 2))
+    y_ticks = y.ticks(max(2, min(field_height * 3 // 4, max(LEAST_TICKS, field_height // 2))))
     labels = _labelled(y_ticks, number_label)
     left = max((len(label) for _, label in labels), default=0) + 1
     area = _Area(left, 1, spec.width - left, field_height)
@@ -66,7 +69,7 @@ def draw(curves: Sequence[Curve], spec: ChartSpec) -> Canvas:
     _draw_curves(grid, area, shown, x, y, spec)
     _draw_marks(grid, area, shown, x, spec)
     _draw_cursor(grid, area, x, spec)
-    draw_title(grid, readouts, len(shown) > 1, spec)
+    draw_title(grid, readouts, is_told_apart, spec)
     lines = grid.lines()
     if keys:
         lines[-len(keys) :] = keys
@@ -166,11 +169,11 @@ def _draw_curves(grid: Grid, area: _Area, curves: Sequence[Curve], x: Scale, y: 
     for column, row, char, layer in raster.cells():
         token, plain_char = looks[layer]
         if spec.dots is Dots.ASCII:
-            colour = chosen[curves[layer % len(curves)].key] if len(curves) > 1 else 0
+            colour = chosen[curves[layer % len(curves)].key] if len(curves) > 1 or spec.is_scatter else 0
             char = plain_char or ASCII_MARKS[colour]
         grid.chars[area.top + row][area.left + column] = char
         grid.tokens[area.top + row][area.left + column] = token
-    if len(curves) > 1 and spec.dots is not Dots.ASCII:
+    if (len(curves) > 1 or spec.is_scatter) and spec.dots is not Dots.ASCII:
         for index, curve in enumerate(curves):
             _draw_shapes(grid, area, curve, x, y, spec, index, chosen[curve.key])
 

@@ -34,6 +34,7 @@ class ChartSpec:
         dots: what curves are drawn with.
         unit: unit of y, if any.
         x_name: name of the x axis, where it is none of ``x_axis``.
+        is_scatter: each curve is a point: it has its shape and its line in the legend even where it is the only one.
     """
 
     width: int
@@ -48,3 +49,4 @@ class ChartSpec:
     dots: Dots = Dots.BRAILLE
     unit: str = ""
     x_name: str = ""
+    is_scatter: bool = False

@@ -41,7 +41,10 @@ class Scale:
             return []
         if self.is_log:
             return _log_ticks(self.low, self.high, most)
-        return _inside(self.low, self.high, _step((self.high - self.low) / most, is_time))
+        size = self.high - self.low
+        # One more step than ticks fits where neither end is round.
+        close = _inside(self.low, self.high, _step(size / (most + 1), is_time))
+        return close if len(close) <= most else _inside(self.low, self.high, _step(size / most, is_time))
 
 
 def fitted(low: float, high: float, *, is_log: bool = False) -> Scale:

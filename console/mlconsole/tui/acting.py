@@ -109,8 +109,16 @@ class Acting:
         else:
             self._open_form(action, given, last)
 
+    def _title(self, action: Action[Any], values: Mapping[str, Any]) -> str:
+        """What an action does, and what to: a dialog hides the row it is about."""
+        cursors = [f.name for f in dataclasses.fields(action.params) if option_of(f).cursor]
+        several = max((len(found) for name in cursors if isinstance(found := values.get(name), tuple)), default=1)
+        screen = self._console.place_screen
+        subject = f"{several} marked" if several > 1 else screen.subject if screen and cursors else ""
+        return f"{action.summary}: {subject}" if subject else action.summary
+
     def _open_form(self, action: Action[Any], given: dict[str, Any], first: Mapping[str, Any]) -> None:
-        form = FormDialog(action, given, first)
+        form = FormDialog(action, given, first, self._title(action, given))
         if form.is_empty:
             self._make_plan(action, given)
             return
@@ -134,12 +142,14 @@ class Acting:
         if action.effect is Effect.READ:
             self._do(action, params)
             return
+        title = self._title(action, values)
         console.say(f"Planning {action.name} ...", "dim")
         console.desk_for_actions().do(
-            lambda: plan(console.ctx, action, params), lambda found: self._show_plan(action, params, found)
+            lambda: plan(console.ctx, action, params),
+            lambda found: self._show_plan(action, params, found, title),
         )
 
-    def _show_plan(self, action: Action[Any], params: Any, found: Plan) -> None:
+    def _show_plan(self, action: Action[Any], params: Any, found: Plan, title: str) -> None:
         self._console.say("")
 
         def answered(yes: bool | None) -> None:
@@ -148,7 +158,7 @@ class Acting:
             else:
                 self._console.say("Nothing was changed.", "dim")
 
-        self._console.push_screen(PlanDialog(found, action.summary), answered)
+        self._console.push_screen(PlanDialog(found, title), answered)
 
     def _do(self, action: Action[Any], params: Any) -> None:
         self._console.say(f"{action.name} ...", "dim")

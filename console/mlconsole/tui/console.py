@@ -64,7 +64,7 @@ class Console(PaintedApp[None]):
         ctx: the session: settings, catalog, backends, clock.
         start: where to begin; where the last session ended when it is left out.
         picture: what the terminal shows of that place already.
-        usual: the metrics among the columns of runs until somebody chooses columns.
+        usual: the metrics and params among the columns of runs until somebody chooses columns.
     """
 
     TITLE = "mlconsole"

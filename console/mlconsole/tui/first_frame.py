@@ -44,7 +44,7 @@ def paint(ctx: Context, location: Location, chosen: Sequence[str] = (), usual: S
     """Draw the first frame of a place.
 
     Nothing is drawn when the catalog cannot be read: the app then says why. ``chosen`` are the columns of a line that
-    names none, ``usual`` the metrics that stand there before any were chosen.
+    names none, ``usual`` the metrics and params that stand there before any were chosen.
     """
     found = os.get_terminal_size(sys.stdout.fileno())
     size = (found.columns, found.lines)

@@ -18,7 +18,8 @@ from mlconsole.render.width import middle
 from mlconsole.tui.gpu_pages import TOKENS as CLASS_TOKENS
 from mlconsole.tui.widgets.line import Span
 
-BUDGET_CELLS = 8
+BUDGET_CELLS = 6
+NAME_CELLS = 14
 ALERTS_READ = 500
 FULL = 100
 EACH_GPU = 8
@@ -109,7 +110,7 @@ def _tally(rows: Sequence[GpuRow]) -> list[Span]:
     return spans
 
 
-def money_spans(ctx: Context) -> list[Span]:
+def money_spans(ctx: Context, *, is_ascii: bool = False) -> list[Span]:
     """What burns, was spent, and what the month comes to, then the fullest budget; nothing without a price."""
     burn = burn_now(ctx)
     if burn is None:
@@ -117,15 +118,15 @@ def money_spans(ctx: Context) -> list[Span]:
     spans: list[Span] = [
         ("burn ", "label"),
         (per_hour(burn.microusd_per_h), "strong"),
-        ("   today ", "label"),
+        ("  today ", "label"),
         (numbers.money(burn.today_microusd), "value"),
-        ("   month ", "label"),
+        ("  month ", "label"),
         (numbers.money(burn.month_microusd), "value"),
         (f" → {numbers.money(burn.forecast_microusd)}", "dim"),
     ]
     if burn.idle_microusd_per_h:
-        spans.append((f"   {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
-    return spans + budget_spans(ctx, 1)
+        spans.append((f"  {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
+    return spans + budget_spans(ctx, 1, is_ascii=is_ascii)
 
 
 def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False, is_long: bool = False) -> list[Span]:
@@ -133,9 +134,13 @@ def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False, is_long: bo
     states = ctx.catalog.ledger.budgets(ctx.clock(), ctx.settings.host, ctx.uptime())
     spans: list[Span] = []
     for state in sorted(states, key=lambda each: -each.percent)[:most]:
-        drawn = bar(min(1.0, state.percent / 100), BUDGET_CELLS, is_ascii=is_ascii)
+        drawn = bar(min(1.0, state.percent / 100), BUDGET_CELLS, is_ascii=is_ascii, track="░")
+        name = clean(state.budget.name)
         token = "state.bad" if state.level == FULL else "warn" if state.level else "value"
-        spans += [(f"   budget {state.budget.name} ", "label"), (f"{drawn} {state.percent:.0f}%", token)]
+        spans += [
+            (f"  budget {name if is_long else middle(name, NAME_CELLS)} ", "label"),
+            (f"{drawn} {state.percent:.0f}%", token),
+        ]
         spans += [(" hard", "dim")] if state.budget.is_hard else []
         if is_long:
             spans += [(f"  {numbers.money(state.spent)}", "value"), (f" of {state.budget.words}", "dim")]

@@ -23,7 +23,18 @@ NEWEST = 8
 MOST_NAMES = 100
 TELLING = (("val", "loss"), ("loss",)), (("val", "acc"), ("acc",), ("f1",), ("auc",), ("reward",))
 """Words of a metric's name, the best first: of what is to fall, and of what is to rise."""
-SCREEN_DEFAULT = ("name", "state", "experiment", "created", "duration", "user", "host", "id")
+SCREEN_DEFAULT = ("name", "state", "experiment", "created", "duration", "user", "host", "id", "tags")
+VARIED_AMONG, MOST_PARAMS = 30, 3
+TUNED = ("lr", "learning_rate", "optimizer", "model", "hidden", "batch", "batch_size", "epochs")
+"""Params that people turn most; others that differ come after them."""
+PARAM = "param."
+SPARE = 46
+"""How long the usual params stay on a narrow screen: until all else but the tags is there."""
+
+
+def usual_columns(catalog: Catalog) -> tuple[str, ...]:
+    """The metrics and params that runs are shown with until somebody chooses columns."""
+    return usual_metrics(catalog) + usual_params(catalog)
 
 
 def usual_metrics(catalog: Catalog) -> tuple[str, ...]:
@@ -34,6 +45,13 @@ def usual_metrics(catalog: Catalog) -> tuple[str, ...]:
         for ways in TELLING
     ]
     return tuple(f"metric.{name}" for name in found if name) or tuple(f"metric.{name}" for name in names[:1])
+
+
+def usual_params(catalog: Catalog) -> tuple[str, ...]:
+    """The params that tell the newest runs apart, where a wide screen has room for some."""
+    names = [name for name in catalog.runs.varied_params(VARIED_AMONG, MOST_NAMES) if _is_typed_easily(name)]
+    best = sorted(names, key=lambda name: TUNED.index(name) if name in TUNED else len(TUNED))
+    return tuple(f"{PARAM}{name}" for name in best[:MOST_PARAMS])
 
 
 def _is_typed_easily(name: str) -> bool:
@@ -59,7 +77,8 @@ def columns(keys: Sequence[str]) -> list[Column]:
 
 def _column(found: RunColumn) -> Column:
     most = 40 if found.key == "name" else 0
-    return Column(found.key, found.title, found.right, found.width, found.least, most, found.priority)
+    priority = SPARE if found.key.startswith(PARAM) else found.priority
+    return Column(found.key, found.title, found.right, found.width, found.least, most, priority)
 
 
 def points_of(catalog: Catalog, run: Run, key: str) -> MetricHistory | MetricBuckets:
@@ -145,7 +164,7 @@ class RunsSource:
 
     def _rows(self, numbers: Sequence[int]) -> list[Row]:
         now = self._clock()
-        wanted = [c.key.removeprefix("metric.") for c in self._columns]
+        wanted = [c.key.removeprefix("metric.") for c in self._columns if not c.key.startswith(PARAM)]
         return [self._row(run, now) for run in self._catalog.runs.load(numbers, metrics=wanted)]
 
     def _row(self, run: Run, now: datetime) -> Row:

@@ -90,9 +90,9 @@ def load_asyncio() -> None:
 
 
 def _usual(ctx: Context) -> tuple[str, ...]:
-    from mlconsole.tui.sources import usual_metrics
+    from mlconsole.tui.sources import usual_columns
 
     try:
-        return usual_metrics(ctx.catalog)
+        return usual_columns(ctx.catalog)
     except MlconsoleError:
         return ()  # The app then says what is wrong with the catalog.

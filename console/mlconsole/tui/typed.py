@@ -16,12 +16,14 @@ from mlconsole.tui.widgets.look import PALETTES
 if TYPE_CHECKING:
     from mlconsole.tui.console import Console
 
-QUIT = ("q", "quit", "q!")
+QUIT = ("q", "quit", "q!", "exit")
+HELP = ("help", "h", "?")
 WORDS: dict[str, str] = {
     "save NAME": "keep this place, filter, sort and columns as :NAME",
     "forget NAME": "drop the bookmark :NAME",
     "cols A,B,...": "columns of this list from now on; without names, the first ones again",
     "theme NAME": f"colours: {', '.join(PALETTES)}",
+    "help": "every key that works here, and what may be typed",
     "q": "quit",
 }
 STATES = ("running", "queued", "succeeded", "failed", "cancelled")
@@ -39,6 +41,8 @@ def way_to(console: Console, line: str) -> Callable[[], None]:
         return lambda: None
     if head in QUIT:
         return console.exit
+    if head in HELP and not rest:
+        return console.action_help
     if head == "save":
         name = _bookmark_name(line, rest)
         return lambda: console.save_bookmark(name)
@@ -61,7 +65,7 @@ def way_to(console: Console, line: str) -> Callable[[], None]:
 
 
 def _bookmark_name(line: str, name: str) -> str:
-    taken = places.find(name) is not None or name in (*QUIT, *(word.split()[0] for word in WORDS))
+    taken = places.find(name) is not None or name in (*QUIT, *HELP, *(word.split()[0] for word in WORDS))
     if not name or " " in name or taken:
         why = f'"{name}" is taken.' if taken else "A bookmark's name is one word."
         raise QueryError(why, "As in: :save best", text=line, start=line.find(name) if name else 0, end=len(line))

@@ -82,3 +82,7 @@ def test_time_that_is_counted_back_has_a_sign() -> None:
 def test_the_largest_numbers_have_a_scale_with_ticks(value: float, is_log: bool) -> None:
     assert all(map(math.isfinite, fitted(value, value, is_log=is_log).ticks(5)))
     assert all(map(math.isfinite, fitted(-value, value, is_log=is_log).ticks(5)))
+
+
+def test_a_low_chart_has_as_many_ticks_as_were_asked_for_where_round_values_allow_it() -> None:
+    assert fitted(0.05, 2.6).ticks(5) == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.5])

@@ -24,6 +24,11 @@ def test_with_room_every_column_stands_in_the_order_asked_for() -> None:
     assert keys(lay_out(ALL, ["loss", "name", "user"], 160)) == ["loss", "name", "user"]
 
 
+def test_a_number_does_not_touch_the_text_behind_it_while_there_is_room() -> None:
+    x = {placed.column.key: placed.x for placed in lay_out((NAME, LOSS, USER), ["loss", "user", "name"], 52).placed}
+    assert x == {"loss": GUTTER, "user": GUTTER + 9 + 2, "name": GUTTER + 9 + 2 + 10 + 1}
+
+
 def test_on_a_narrow_screen_the_least_important_column_goes_first() -> None:
     assert keys(lay_out(ALL, order(), 60)) == ["name", "state", "loss"]
     assert keys(lay_out(ALL, order(), 45)) == ["name", "state"]

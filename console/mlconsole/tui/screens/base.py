@@ -112,6 +112,11 @@ class PlaceScreen(Screen[None]):
         """What the cursor fills into a param that wants ``run``, ``marked`` or the like; None when there is nothing."""
         return None
 
+    @property
+    def subject(self) -> str:
+        """What an action from here is about, in a person's words; empty where the place is about nothing."""
+        return self.console.names.get(self.location.target, self.location.target)
+
     def cursor_name(self) -> str:
         """What the cursor stands on, to come back to it."""
         return ""

@@ -12,8 +12,10 @@ from mlconsole.domain.histories import MetricHistory
 from mlconsole.domain.query import Query, parse
 from mlconsole.domain.runs import Reach, Run
 from mlconsole.render import numbers
-from mlconsole.render.spark import sparkline
+from mlconsole.render.sanitise import clean, fit
+from mlconsole.render.spark import course
 from mlconsole.render.states import mark_of
+from mlconsole.render.width import cell_width
 from mlconsole.tui import headlines
 from mlconsole.tui.places import Location
 from mlconsole.tui.run_pages import main_metric
@@ -25,7 +27,7 @@ from mlconsole.tui.widgets.rows import Row
 
 LIVE_SHOWN = 40
 ENDED_SHOWN = 40
-SPARK_CELLS = 12
+SPARK_CELLS, KEY_CELLS, NUMBER_CELLS = 16, 20, 7
 HEADLINES = ("alerts", "live", "gpus", "money")
 TROUBLE_FOR = timedelta(days=1)
 
@@ -74,7 +76,7 @@ class OverviewScreen(ListScreen):
         ctx = self.console.ctx
         self._lines["alerts"] = headlines.alert_spans(ctx)
         self._lines["live"] = headlines.live_spans(ctx)
-        self._lines["money"] = headlines.money_spans(ctx)
+        self._lines["money"] = headlines.money_spans(ctx, is_ascii=self.console.look.is_ascii)
         catalog = self.console.ctx.catalog
         now = self.console.ctx.clock()
         live = catalog.runs.load(catalog.runs.live()[-LIVE_SHOWN:])
@@ -84,13 +86,15 @@ class OverviewScreen(ListScreen):
         blind = [run for run in live if run.reach is Reach.UNREACHABLE]
         calm = [run for run in ended if run not in trouble]
         ordered = [*blind, *trouble, *(run for run in reversed(live) if run not in blind), *calm]
-        return [self._row(run) for run in ordered]
+        shown = {run.id: self._shows(run) for run in ordered}
+        widest = max((cell_width(what[0]) for what in shown.values() if len(what) > 1), default=0)
+        return [self._row(run, _what(shown[run.id], min(widest, KEY_CELLS))) for run in ordered]
 
     def _is_trouble(self, run: Run) -> bool:
         recent = run.ended_at is not None and self.console.ctx.clock() - run.ended_at < TROUBLE_FOR
         return recent and mark_of(run).token in ("state.bad", "state.unknown")
 
-    def _row(self, run: Run) -> Row:
+    def _row(self, run: Run, what: str) -> Row:
         mark = mark_of(run)
         now = self.console.ctx.clock()
         ended = run.ended_at or run.started_at or run.created_at
@@ -100,7 +104,7 @@ class OverviewScreen(ListScreen):
             (
                 (run.name, "name"),
                 (f"{mark.glyph} {mark.word}", mark.token),
-                (self._what(run), "value"),
+                (what, "value"),
                 (numbers.duration(run.duration_s(now)), "value"),
                 (when, "dim"),
                 (run.experiment, "dim"),
@@ -109,17 +113,17 @@ class OverviewScreen(ListScreen):
             (("time", run.duration_s(now)), ("when", ended.timestamp() if ended else None)),
         )
 
-    def _what(self, run: Run) -> str:
-        """Why it failed, or its main metric with a line of how it went."""
+    def _shows(self, run: Run) -> tuple[str, ...]:
+        """Why it failed; or its main metric, the last value of that, and a line of how it went."""
         if mark_of(run).token == "state.bad" and run.reason:
-            return run.error or run.why
+            return (run.error or run.why,)
         key = main_metric(run)
         if key is None:
-            return run.why
+            return (run.why,)
         points = points_of(self.console.ctx.catalog, run, key)
         values = points.values if isinstance(points, MetricHistory) else points.lasts
-        line = sparkline(values, SPARK_CELLS, is_ascii=self.console.look.is_ascii)
-        return f"{key} {numbers.number(run.metrics[key].last)} {line}"
+        line = course(values, SPARK_CELLS, is_ascii=self.console.look.is_ascii)
+        return clean(key), numbers.number(run.metrics[key].last), line
 
     def open(self, key: str) -> Location:
         """The run's page."""
@@ -131,3 +135,11 @@ class OverviewScreen(ListScreen):
         if cursor == "marked":
             return tuple(self.console.marks) or ((key,) if key else None)
         return key or None
+
+
+def _what(shown: tuple[str, ...], key_cells: int) -> str:
+    """A sentence; or a metric so that numbers stand under numbers and curves under curves."""
+    if len(shown) == 1:
+        return shown[0]
+    key, value, line = shown
+    return f"{fit(key, key_cells, cut='middle')} {value:>{NUMBER_CELLS}}  {line}"

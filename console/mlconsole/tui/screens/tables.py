@@ -77,6 +77,12 @@ class TableScreen(PlaceScreen):
         """The table takes the keys."""
         self.set_focus(self.table)
 
+    @property
+    def subject(self) -> str:
+        """The name in the row under the cursor."""
+        row = self.table.cursor_row
+        return row.cells[0][0].strip() if row is not None else ""
+
     def cursor_name(self) -> str:
         """The key of the row under the cursor."""
         return self.table.cursor_key or ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mlconsole.records import record
 
 GUTTER = 2  # One cell for the cursor's bar, one for the mark.
 _GAP = 1
-_WIDE_GAP = 2
 
 
 @record
@@ -71,10 +71,9 @@ def lay_out(columns: Sequence[Column], order: Sequence[str], width: int, skip: i
     skip = min(skip, max(0, len(others) - 1))
     ranked = others[skip:] if skip else sorted(others, key=lambda column: column.priority)
     sizes, spare = _fitting(pinned, ranked, width - GUTTER, strict=bool(skip))
-    gap = _GAP
-    if spare >= len(sizes) - 1:
-        gap = _WIDE_GAP
-        spare -= len(sizes) - 1
+    shown = [column for column in chosen if column.key in sizes]
+    wide = _widened(shown, spare)
+    spare -= len(wide)
     for column in [*pinned, *ranked]:
         if column.key in sizes:
             more = max(0, min(spare, column.most - sizes[column.key]))
@@ -82,11 +81,18 @@ def lay_out(columns: Sequence[Column], order: Sequence[str], width: int, skip: i
             spare -= more
     placed = []
     x = GUTTER
-    for column in chosen:
-        if column.key in sizes:
-            placed.append(Placed(column, cells[column.key], x, sizes[column.key]))
-            x += sizes[column.key] + gap
+    for column in shown:
+        placed.append(Placed(column, cells[column.key], x, sizes[column.key]))
+        x += sizes[column.key] + _GAP + (column.key in wide)
     return Layout(tuple(placed), skip, len(chosen) - len(placed) - skip)
+
+
+def _widened(shown: Sequence[Column], spare: int) -> set[str]:
+    """The columns with two blanks behind them: all, or else numbers that a text would touch, while there is room."""
+    if spare >= len(shown) - 1:
+        return {column.key for column in shown[:-1]}
+    touching = [column.key for column, other in pairwise(shown) if column.right and not other.right]
+    return set(touching[:spare])
 
 
 def _fitting(

@@ -63,15 +63,15 @@ class PlanDialog(ModalScreen[bool]):
         *(Binding(key, f"scroll_plan('{key}')", f"scroll {key}", show=False) for key in SCROLLS),
     ]
 
-    def __init__(self, plan: Plan, summary: str) -> None:
+    def __init__(self, plan: Plan, title: str) -> None:
         super().__init__()
         self.plan = plan
-        self._summary = summary
+        self._title = title
 
     def compose(self) -> ComposeResult:
         """The plan's lines, a word to type where one is wanted, and the keys."""
         with Vertical(id="dialog", classes="danger" if self.plan.effect is Effect.DESTROY else ""):
-            yield Static(Content(clean(self._summary)), id="title")
+            yield Static(Content(clean(self._title)), id="title")
             with VerticalScroll(id="body", can_focus=not self.plan.confirm):
                 yield Static(Content(self._text()), id="plan")
             if self.plan.confirm:
@@ -167,8 +167,9 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
         Binding("ctrl+o", "edit", "this field in $EDITOR"),
     ]
 
-    def __init__(self, action: Action[Any], given: Mapping[str, Any], last: Mapping[str, Any]) -> None:
+    def __init__(self, action: Action[Any], given: Mapping[str, Any], last: Mapping[str, Any], title: str = "") -> None:
         super().__init__()
+        self._title = title or action.summary
         self.action = action
         self._given = dict(given)
         self._last = dict(last)
@@ -182,7 +183,7 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
     def compose(self) -> ComposeResult:
         """A labelled input for each param, those first that must be given."""
         with Vertical(id="dialog", classes="form"):
-            yield Static(Content(clean(self.action.summary)), id="title")
+            yield Static(Content(clean(self._title)), id="title")
             with VerticalScroll(id="body", can_focus=False):
                 for index, field in enumerate(self._fields):
                     with Horizontal(classes="row"):
@@ -214,7 +215,7 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
 
     def _show_keys(self) -> None:
         self.query_one("#keys", Line).show(
-            _keys(("Enter", "next"), ("^s", "on"), ("^o", "$EDITOR"), ("Esc", "cancel"), ("*", "must be given"))
+            _keys(("Enter", "next"), ("^s", "go on"), ("^o", "$EDITOR"), ("Esc", "cancel"), ("*", "must be given"))
         )
 
     def on_descendant_focus(self) -> None:

@@ -53,24 +53,25 @@ def _palette(accent: str, good: str, bad: str, warn: str, series: str, **others:
     return {**_SHARED, **colours, **{name.replace("_", "."): style for name, style in others.items()}}
 
 
+# Red is for what went wrong and for no curve.
 PALETTES: Mapping[str, Mapping[str, str]] = {
     "terminal": _palette(
         "cyan", "green", "red", "yellow",
-        "cyan yellow magenta green blue red bright_cyan bright_yellow",
+        "cyan yellow magenta green blue white bright_cyan bright_yellow",
     ),
     "dark": _palette(
         "color(75)", "color(71)", "color(203)", "color(179)",
-        "color(75) color(215) color(141) color(114) color(210) color(80) color(186) color(175)",
+        "color(75) color(215) color(141) color(114) color(252) color(80) color(186) color(175)",
         dim="color(245)", label="color(245)", header="color(245)", axis="color(240)", grid="color(238)",
     ),
     "light": _palette(
         "color(25)", "color(28)", "color(160)", "color(130)",
-        "color(25) color(166) color(91) color(28) color(160) color(30) color(94) color(162)",
+        "color(25) color(166) color(91) color(28) color(238) color(30) color(94) color(162)",
         dim="color(242)", label="color(242)", header="color(242)", axis="color(246)", grid="color(250)",
     ),
     "contrast": _palette(
         "bold bright_cyan", "bold bright_green", "bright_red", "bold bright_yellow",
-        "bright_cyan bright_yellow bright_magenta bright_green bright_white bright_red cyan yellow",
+        "bright_cyan bright_yellow bright_magenta bright_green bright_white bright_blue cyan yellow",
         dim="none", label="none", header="bold", axis="none", grid="none", placeholder="none",
     ),
     # Nearest of the 256 colours to Okabe and Ito, Color Universal Design (2008).

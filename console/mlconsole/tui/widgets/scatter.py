@@ -110,16 +110,20 @@ class Scatter(Widget, can_focus=True):
             words = "Nothing to lay out: no number among the params differs between these runs."
             lines = [[], [Segment(f"  {words}"[:width], look.style("dim"))]]
         else:
+            drawn_points = points(self._runs, param, metric)
+            lacking = len(self._runs) - len(drawn_points)
             spec = ChartSpec(
                 width,
                 height,
-                f"{metric} by {param}",
+                f"{metric} by {param}"
+                + (f"   {lacking} of {len(self._runs)} runs lack one of them" if lacking else ""),
                 is_x_log=self._is_x_log,
                 is_y_log=self._is_y_log,
                 dots=Dots.ASCII if look.is_ascii else Dots.BRAILLE,
                 x_name=param,
+                is_scatter=True,
             )
-            drawn = draw(points(self._runs, param, metric), spec).lines
+            drawn = draw(drawn_points, spec).lines
             lines = [[Segment(span.text, look.style(span.token)) for span in line] for line in drawn]
         strips = [Strip(line).adjust_cell_length(width) for line in lines[:height]]
         return strips + [Strip.blank(width)] * (height - len(strips))

@@ -8,7 +8,7 @@ from mlconsole.tui.widgets import table_messages
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.feed import Delivery, Feed
 from mlconsole.tui.widgets.fetch import Ask, Page, Request, neighbours
-from mlconsole.tui.widgets.rows import RowSource
+from mlconsole.tui.widgets.rows import Row, RowSource
 from mlconsole.tui.widgets.table_view import TableView
 
 SETTLED_S = 1.0  # A hand that has not moved for so long does not mind that rows change places.
@@ -43,6 +43,11 @@ class FedTable(TableView):
         self._wanted_cursor = cursor
         self._feed = Feed(self._deliver)
         self._is_fed = False
+
+    @property
+    def cursor_row(self) -> Row | None:
+        """The row under the cursor."""
+        return self._window.row(self._window.cursor)
 
     @property
     def cursor_key(self) -> str | None:
