@@ -133,6 +133,8 @@ def load(
     """
     env = os.environ if environ is None else environ
     file = _read_file(_config_path(env))
+    if catalog == "":
+        raise ConfigError("--catalog names no directory.", "Leave it out for the usual catalog.")
     home = catalog or env.get("MLCONSOLE_HOME") or _text(file, "home") or str(_data_home(env))
     dumb = env.get("TERM", "") == "dumb"
     return Settings(

@@ -49,6 +49,25 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(own_lab: Program, words: 
     assert everything(own_lab) == before
 
 
+@pytest.mark.parametrize(
+    "words", [("report", "alpha", "beta"), ("run", "export"), ("lineage", "page", "alpha"), ("lineage", "export")]
+)
+def test_a_dry_run_writes_no_file_and_says_what_it_would_replace(
+    lab: Program, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    there, new = tmp_path / "there", tmp_path / "new"
+    there.write_text("mine")
+
+    plan = lab.json(*words, "--output", str(there), "--dry-run")
+    text = lab(*words, "--output", str(new), "--dry-run")
+
+    assert set(plan) >= PLAN_FIELDS and plan["effect"] == "read"
+    assert [step["touches"] for step in plan["steps"]] == [str(there)]
+    assert str(there) in plan["irreversible"][0]
+    assert text.code == 0 and text.out.startswith("Plan: ")
+    assert (there.read_text(), new.exists()) == ("mine", False)
+
+
 @pytest.mark.parametrize("words", CHANGES, ids=CHANGE_IDS)
 def test_read_only_refuses_every_change_in_one_clear_line(own_lab: Program, words: tuple[str, ...]) -> None:
     before = everything(own_lab)

@@ -46,6 +46,7 @@ FAILURES = [
     (("no-such-noun",), 2, "usage", "no-such-noun"),
     (("run", "list", "--no-such-flag"), 2, "usage", "--no-such-flag"),
     (("run", "list", "--lim", "3"), 2, "usage", "--lim"),
+    (("run", "list", "--catalog", ""), 2, "config", "no directory"),
 ]
 CASES = [pytest.param(*failure, id=" ".join(failure[0])) for failure in FAILURES]
 

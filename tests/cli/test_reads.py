@@ -44,8 +44,9 @@ def test_a_read_prints_lines_for_people_and_one_document_for_scripts(lab: Progra
 
 
 @pytest.mark.parametrize("words", READS, ids=" ".join)
-def test_global_flags_stand_before_or_behind_a_command(lab: Program, words: tuple[str, ...]) -> None:
-    assert lab("--json", *words).document["kind"] == lab(*words, "--json").document["kind"]
+def test_global_flags_stand_before_within_or_behind_a_command(lab: Program, words: tuple[str, ...]) -> None:
+    documents = [lab("--json", *words), lab(words[0], "--json", *words[1:]), lab(*words, "--json")]
+    assert len({done.document["kind"] for done in documents}) == 1
 
 
 def test_a_run_has_every_field_that_scripts_rely_on(lab: Program) -> None:
@@ -214,8 +215,9 @@ def test_help_names_every_command_and_exit_code(lab: Program) -> None:
         assert word in " ".join(done.out.split())
 
 
-def test_version_prints_the_version(lab: Program) -> None:
-    assert lab("--version").out.split()[0] == "mlconsole"
+@pytest.mark.parametrize("words", [("--version",), ("--version", "--json"), ("--no-color", "--version")])
+def test_version_prints_the_version(lab: Program, words: tuple[str, ...]) -> None:
+    assert lab(*words).out.split()[0] == "mlconsole"
 
 
 def test_user_me_means_whoever_asks(lab: Program) -> None:

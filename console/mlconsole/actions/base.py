@@ -34,6 +34,7 @@ class Action(Generic[P]):
         key: the key on screens where the thing under the cursor fits its params; may be empty.
         streams: ``run`` returns an iterator of results that are shown as they come.
         settings: what it works with instead of the session's settings, for a catalog of its own.
+        file: the file that a READ action writes for the person who asked; None where that is standard output.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Action(Generic[P]):
     key: str = ""
     streams: bool = False
     settings: Callable[[Settings, P], Settings] | None = None
+    file: Callable[[P], str | None] = lambda params: None
 
     @property
     def noun(self) -> str:

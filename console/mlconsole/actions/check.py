@@ -140,4 +140,5 @@ CHECK = Action(
     CheckParams,
     Effect.READ,
     check_data,
+    file=lambda p: p.infer,
 )

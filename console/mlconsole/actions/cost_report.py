@@ -65,4 +65,5 @@ REPORT = Action(
     CostReportParams,
     Effect.READ,
     report,
+    file=lambda p: p.output,
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeVar
 
 from mlconsole.actions.base import Action, option_of
 from mlconsole.actions.context import Context, Journal
-from mlconsole.domain.plans import Effect, Plan
+from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.errors import ActionFailed, ConfirmationNeeded, MlconsoleError, ReadOnlyMode
 from mlconsole.records import fields
 
@@ -15,9 +16,14 @@ P = TypeVar("P")
 
 def plan(ctx: Context, action: Action[P], params: P) -> Plan:
     """What the action would do; changes nothing."""
-    if action.plan is None:
+    if action.plan is not None:
+        return action.plan(ctx, params)
+    path = action.file(params)
+    if path is None:
         return Plan(action.name, action.effect, ())
-    return action.plan(ctx, params)
+    replaced = (f'What is in "{path}" now is replaced.',) if os.path.exists(path) else ()
+    step = Step(f'write "{path}"', os.path.abspath(path))
+    return Plan(action.name, action.effect, (step,), irreversible=replaced)
 
 
 def execute(ctx: Context, action: Action[P], params: P, *, confirmed: bool = False) -> object:

@@ -154,4 +154,5 @@ EXPORT = Action(
     Effect.READ,
     export,
     streams=True,
+    file=lambda p: p.output,
 )

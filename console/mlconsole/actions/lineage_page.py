@@ -64,4 +64,5 @@ PAGE = Action(
     write,
     target=lambda p: p.node,
     key="W",
+    file=lambda p: p.output,
 )

@@ -47,4 +47,5 @@ REPORT = Action(
     report,
     target=lambda p: p.name,
     key="P",
+    file=lambda p: p.output,
 )

@@ -119,4 +119,5 @@ REPORT = Action(
     report,
     target=lambda p: " ".join(p.runs),
     key="R",
+    file=lambda p: p.output,
 )

@@ -97,4 +97,13 @@ def _csv(runs: list[Run], now: datetime) -> str:
     return out.getvalue()
 
 
-EXPORT = Action("run export", "Write runs out as JSON or CSV", ExportParams, Effect.READ, export, key="x", streams=True)
+EXPORT = Action(
+    "run export",
+    "Write runs out as JSON or CSV",
+    ExportParams,
+    Effect.READ,
+    export,
+    key="x",
+    streams=True,
+    file=lambda p: p.output,
+)

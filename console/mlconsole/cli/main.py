@@ -47,7 +47,7 @@ def _own_part(argv: Sequence[str]) -> list[str]:
 
 def _run(argv: list[str], output: Output) -> int:
     own = _own_part(argv)
-    if argv == ["--version"]:
+    if "--version" in own:
         from mlconsole.version import __version__
 
         output.line(f"mlconsole {__version__}")
@@ -73,7 +73,7 @@ def _run(argv: list[str], output: Output) -> int:
 
 
 def _carry_out(ctx: Context, action: Action[Any], params: object, flags: Namespace, output: Output) -> int:
-    if flags.dry_run and action.effect is not Effect.READ:
+    if flags.dry_run and (action.effect is not Effect.READ or action.file(params) is not None):
         output.result(plan(ctx, action, params), ctx.clock())
         return 0
     if action.effect is Effect.DESTROY and not flags.yes and not ctx.settings.read_only:

@@ -43,8 +43,9 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message[:1].upper() + message[1:] + ".", f"See: {self.prog} --help")
 
 
+@lru_cache(maxsize=2)
 def global_options(*, defaults: bool) -> argparse.ArgumentParser:
-    """The flags that every command takes, before or behind its name."""
+    """The flags that every command takes, before, within or behind its name."""
     shared = argparse.ArgumentParser(add_help=False, formatter_class=Formatter)
     group = shared.add_argument_group("global options")
     absent: Any = None if defaults else argparse.SUPPRESS
@@ -88,7 +89,9 @@ def _add_noun(commands: Any, noun: str, found: Sequence[Action[Any]]) -> None:
         _add_action(commands, found[0], noun)
         return
     summary = ", ".join(action.verb for action in found)
-    group = commands.add_parser(noun, help=summary, description=f"{noun}: {summary}.")
+    group = commands.add_parser(
+        noun, help=summary, description=f"{noun}: {summary}.", parents=[global_options(defaults=False)]
+    )
     verbs = group.add_subparsers(
         dest="verb", metavar="VERB", required=True, prog=f"mlconsole {noun}", parser_class=Parser
     )
