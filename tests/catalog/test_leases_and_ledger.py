@@ -53,14 +53,17 @@ class Lab:
         assert found is not None
         return found
 
-    def start(self, at: datetime, *gpus: int, user: str = "ann", tags: dict[str, str] | None = None) -> int:
+    def start(
+        self, at: datetime, *gpus: int | GpuReading, user: str = "ann", tags: dict[str, str] | None = None
+    ) -> int:
         name = f"run{next(self.numbers):09}"
         made = MadeRun(
             name, name, state=State.RUNNING, outcome=None, user=user, created=at, started=at, tags=tags or {}
         )
         (number,) = put_runs(self.catalog, [made])
         tenant = Tenant(number, name, name, "default", user)
-        self.write(lambda db: insert_leases(db, self.machine(db), tenant, [reading(i) for i in gpus], at))
+        held = [gpu if isinstance(gpu, GpuReading) else reading(gpu) for gpu in gpus]
+        self.write(lambda db: insert_leases(db, self.machine(db), tenant, held, at))
         return number
 
     def end(self, number: int, at: datetime, outcome: Outcome = Outcome.SUCCEEDED) -> None:
@@ -157,6 +160,20 @@ def test_what_is_not_settled_yet_counts_as_if_it_were(catalog: Catalog) -> None:
 
     assert (lab.totals(later(hours=3)), lab.sums(Axis.TAG, later(hours=3))) == before
     assert before == ((18_000_000, 24_000_000), {"team=nlp": 6_000_000})
+
+
+def test_a_gpu_that_was_replaced_counts_no_more(catalog: Catalog) -> None:
+    lab = Lab(catalog)
+    lab.end(lab.start(NOW, 0, 1, 2, 3), later(hours=2))
+    lab.settle(later(hours=2))
+    new = GpuReading(HOST, 0, "GPU-0-new", "H100", NOW)
+
+    number = lab.start(later(hours=2), new)
+    lab.end(number, later(hours=3))
+    lab.settle(later(hours=3))
+
+    assert catalog.runs.load([number])[0].cost_microusd == 2_000_000
+    assert lab.totals(later(hours=3)) == (6_000_000, 24_000_000)
 
 
 def test_a_sum_begins_where_it_is_asked_to(catalog: Catalog) -> None:

@@ -163,6 +163,27 @@ def test_a_run_is_charged_for_its_gpus_and_the_rest_is_idle(cli: Program, tmp_pa
     assert program.json("run", "show", run)["gpu_hours"] == pytest.approx(cost / 9000, rel=1e-3)
 
 
+def test_beside_gpus_a_run_without_one_pays_nothing_from_the_first_run_on(cli: Program, tmp_path: Path) -> None:
+    program, _ = on_gpus(priced(cli, "usd_per_h = 36000"), tmp_path, 4)
+    run = program.json("launch", "--", "sleep", "600")["id"]
+
+    wait_until(lambda: program.json("cost", "show")["total_usd"] > 1, "some cost")
+    shown = program.json("cost", "show")
+
+    assert [(item["key"], item["usd"]) for item in shown["items"]] in ([], [(run, 0)])
+    assert shown["idle_usd"] == shown["total_usd"]
+
+
+def test_a_mistaken_count_of_gpus_can_be_mended(cli: Program, tmp_path: Path) -> None:
+    program, _ = on_gpus(priced(cli, "usd_per_h = 20", "gpus = 20"), tmp_path, 2)
+    launched(program, 1)
+
+    priced(program, "usd_per_h = 20", "gpus = 2")
+    program.json("cost", "show")
+
+    assert [gpu["price_usd_per_h"] for gpu in program.json("gpu", "list")["items"]] == [10, 10]
+
+
 def test_a_live_run_shows_what_it_has_cost_and_used_so_far(cli: Program, tmp_path: Path) -> None:
     program, _ = on_gpus(priced(cli, "usd_per_h = 36000"), tmp_path, 4)
     run = launched(program, 2)

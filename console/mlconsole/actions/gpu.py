@@ -16,7 +16,8 @@ from mlconsole.actions.sync import refresh
 from mlconsole.actions.targets import gpu_named
 from mlconsole.catalog.gpu_rollups import GpuHistory
 from mlconsole.catalog.keeps import put_keep
-from mlconsole.domain.gpu import GpuReading, GpuSnapshot
+from mlconsole.catalog.machines import count_gpus
+from mlconsole.domain.gpu import DriverState, GpuReading, GpuSnapshot
 from mlconsole.domain.gpu_history import KEPT_FIGURES, PastGpu
 from mlconsole.domain.gpu_rows import GpuPast, GpuReport, Keep
 from mlconsole.domain.plans import Effect, Plan, Step
@@ -118,11 +119,12 @@ class Keeper:
     def __init__(self, ctx: Context) -> None:
         from mlconsole.telemetry.rollups import Fold
 
-        self._ctx, self._fold = ctx, Fold()
+        self._ctx, self._fold, self._counted = ctx, Fold(), 0
         self._history = None if ctx.settings.read_only else GpuHistory(ctx.settings.home)
 
     def keep(self, snapshot: GpuSnapshot) -> None:
         """Take one look in."""
+        self._count(snapshot)
         if self._history is None or not self._history.may_record():
             return
         try:
@@ -130,6 +132,15 @@ class Keeper:
         except CatalogError as error:
             self._ctx.say(f"The GPUs' history is not kept: {error}")
             self.close()
+
+    def _count(self, snapshot: GpuSnapshot) -> None:
+        """Let the ledger know of GPUs that it has not heard of: they share the machine's price."""
+        count = len(snapshot.gpus)
+        if snapshot.state is not DriverState.OK or count <= self._counted or self._ctx.settings.read_only:
+            return
+        self._counted = count
+        if self._ctx.has_catalog:
+            self._ctx.catalog.write(lambda db: count_gpus(db, snapshot.host, count))
 
     def close(self) -> None:
         """Keep what is still open, and let go."""

@@ -17,7 +17,7 @@ from mlconsole.domain.costs import share_per_h
 from mlconsole.domain.evidence import Facts, Holder, Look, look_at
 from mlconsole.domain.gpu import UNREAD, GpuProcess, GpuReading, GpuSnapshot, ProcessKind, Source, Value, known
 from mlconsole.domain.gpu_rows import GpuReport, GpuRow, Keep
-from mlconsole.domain.idle import Step, Track, Verdict, follow
+from mlconsole.domain.idle import IdleClass, Step, Track, Verdict, follow
 from mlconsole.domain.jobs import Handle
 from mlconsole.domain.leases import Lease
 from mlconsole.domain.prices import Rate
@@ -121,6 +121,7 @@ class Follower:
         users = {each.user for each in holders if each.user}
         user = run.user if run else lease.user if lease else ", ".join(sorted(users))
         name = run.name if run else lease.run_name if lease else ""
+        is_unused = lease is not None and verdict.idle_class is IdleClass.EMPTY
         return GpuRow(
             gpu,
             lease,
@@ -129,7 +130,7 @@ class Follower:
             user,
             holder,
             verdict.idle_class,
-            verdict.why,
+            "leased, and its run holds no memory of it" if is_unused else verdict.why,
             verdict.step,
             price,
             keep,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mlconsole.actions.context import Context
 from mlconsole.catalog.due import any_hard_budget
 from mlconsole.catalog.leases import Tenant, insert_leases, leases_of_gpus
-from mlconsole.catalog.machines import ensure_machine
+from mlconsole.catalog.machines import ensure_machine, machine_of
 from mlconsole.catalog.run_changes import NewRun
 from mlconsole.domain.jobs import JobSpec
 from mlconsole.domain.plans import Step
@@ -36,8 +36,7 @@ class Tenancy:
     Attributes:
         new: the run.
         gpus: how many GPUs it wants.
-        gpu_count: how many the machine is known to have without looking.
-        snapshot: the GPUs as they were just seen; None for a run that wants none.
+        snapshot: the GPUs as they were just seen; None where nobody has looked.
         until: when its time limit ends it.
         now: the present moment.
         uptime: which boot of the machine this is.
@@ -46,7 +45,6 @@ class Tenancy:
 
     new: NewRun
     gpus: int
-    gpu_count: int
     snapshot: GpuSnapshot | None
     until: datetime | None
     now: datetime
@@ -59,8 +57,8 @@ class Tenancy:
         Raises:
             ActionFailed: too few GPUs are free, or a hard budget does not allow it.
         """
-        count = max(self.gpu_count, len(self.snapshot.gpus) if self.snapshot else 0)
-        machine = ensure_machine(db, self.new.host, count, to_us(self.now), self.uptime)
+        seen = len(self.snapshot.gpus) if self.snapshot else 0
+        machine = ensure_machine(db, self.new.host, seen, to_us(self.now), self.uptime)
         if self.spender is not None:
             from mlconsole.actions.budget import check_budgets  # 15 ms, where a budget is hard
 
@@ -68,7 +66,7 @@ class Tenancy:
         until_us = to_us(self.until) if self.until else None
         new = self.new
         tenant = Tenant(number, new.id, new.name, new.experiment, new.user, attempt, until_us)
-        if self.snapshot is None:
+        if self.snapshot is None or not self.gpus:
             insert_leases(db, machine, tenant, (), self.now)
             return {}
         from mlconsole.domain.leases import choose, visible_devices  # 5 ms, for runs that want GPUs
@@ -81,27 +79,34 @@ class Tenancy:
 def prepare(ctx: Context, spec: JobSpec, new: NewRun, snapshot: GpuSnapshot | None = None) -> Tenancy | None:
     """What a run is about to hold here; None when its backend runs it elsewhere.
 
-    ``snapshot``: the GPUs as they were just seen; None looks at them if the run wants some.
+    ``snapshot``: the GPUs as they were just seen; None looks at them if the run wants some, and once if nobody knows
+    how many there are to share the machine's price.
     """
     backend = ctx.backend(new.backend or "")
     if not (isinstance(backend, RunsHere) and backend.runs_here()):
         return None
     gpus, now = spec.resources.gpus, ctx.clock()
-    machine = ctx.settings.machine
-    if gpus and snapshot is None:
+    if snapshot is None and (gpus or _is_uncounted(ctx, new.host)):
         snapshot = ctx.gpus(new.host)
     seen = len(snapshot.gpus) if snapshot else 0
     is_limited = ctx.has_catalog and any_hard_budget(ctx.catalog.store)
     return Tenancy(
         new=new,
         gpus=gpus,
-        gpu_count=machine.gpus if machine and machine.gpus else 0,
-        snapshot=snapshot if gpus else None,
+        snapshot=snapshot,
         until=now + timedelta(seconds=spec.time_limit_s) if spec.time_limit_s else None,
         now=now,
         uptime=ctx.uptime(),
         spender=_spender(ctx, spec, new, seen) if is_limited else None,
     )
+
+
+def _is_uncounted(ctx: Context, host: str) -> bool:
+    """Whether a price was said for this machine, but neither how many GPUs it has nor did a run ever begin on it."""
+    machine = ctx.settings.machine
+    if machine is None or machine.usd_per_h is None or machine.gpus is not None:
+        return False
+    return not ctx.has_catalog or machine_of(ctx.catalog.store.connection(), host) is None
 
 
 def _spender(ctx: Context, spec: JobSpec, new: NewRun, seen: int) -> Spender:
@@ -126,7 +131,7 @@ def planned(ctx: Context, spec: JobSpec, new: NewRun) -> tuple[tuple[Step, ...],
     from mlconsole.render.money_tables import estimate_words
 
     steps = []
-    if tenancy.snapshot is not None:
+    if tenancy.snapshot is not None and tenancy.gpus:
         from mlconsole.domain.leases import choose
 
         known = ctx.catalog.leases.open() if ctx.has_catalog else []

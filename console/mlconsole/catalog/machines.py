@@ -17,7 +17,8 @@ INSERT INTO machine (host, gpus, settled_us, boot_id, awake_us) VALUES (:host, :
 """
 SET_GPUS = "UPDATE machine SET gpus = max(gpus, :gpus) WHERE n = :n"
 SELECT_GPU = "SELECT n FROM gpu WHERE machine = :machine AND uuid = :uuid"
-SELECT_GPUS = "SELECT n FROM gpu WHERE machine = :machine ORDER BY n"
+# Of two that were ever seen in one place the later one has replaced the other.
+SELECT_GPUS = "SELECT max(n) AS n FROM gpu WHERE machine = :machine GROUP BY place ORDER BY n"
 INSERT_GPU = "INSERT INTO gpu (machine, uuid, name, place) VALUES (:machine, :uuid, :name, :place)"
 SELECT_RATES = """
 SELECT from_us, microusd_per_h, tenure, gpus, source
@@ -87,6 +88,13 @@ def ensure_machine(db: sqlite3.Connection, host: str, gpus: int, now_us: int, up
     return made
 
 
+def count_gpus(db: sqlite3.Connection, host: str, gpus: int) -> None:
+    """Note how many GPUs a machine was seen to have, if the ledger knows it."""
+    found = machine_of(db, host)
+    if found is not None and gpus > found.gpus:
+        db.execute(SET_GPUS, {"n": found.number, "gpus": gpus})
+
+
 def gpu_number(db: sqlite3.Connection, machine: int, uuid: str, name: str, place: int) -> int:
     """The number of a GPU, added when it is new."""
     row = db.execute(SELECT_GPU, {"machine": machine, "uuid": uuid}).fetchone()
@@ -99,7 +107,7 @@ def gpu_number(db: sqlite3.Connection, machine: int, uuid: str, name: str, place
 
 
 def gpu_numbers(db: sqlite3.Connection, machine: int) -> Sequence[int]:
-    """The numbers of a machine's GPUs."""
+    """The numbers of the GPUs that a machine has now."""
     return [int(row[0]) for row in db.execute(SELECT_GPUS, {"machine": machine})]
 
 

@@ -101,7 +101,7 @@ def _burn(burn: Burn) -> list[str]:
     idle = f" ({per_hour(burn.idle_microusd_per_h)} of it idle)" if burn.idle_microusd_per_h else ""
     return [
         f"now {per_hour(burn.microusd_per_h)}{idle}, today {usd(burn.today_microusd)}, "
-        f"this month {usd(burn.month_microusd)}, {usd(burn.forecast_microusd)} by its end"
+        f"this month {usd(burn.month_microusd)}, {usd(burn.forecast_microusd)} by its end at this rate"
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mlconsole.actions.context import Context
 from mlconsole.actions.cost import burn_now
 from mlconsole.actions.gpu_rows import wasted_microusd_per_h
+from mlconsole.domain.costs import Burn
 from mlconsole.domain.gpu import Source
 from mlconsole.domain.gpu_rows import GpuReport, GpuRow
 from mlconsole.domain.idle import IdleClass
@@ -115,18 +116,25 @@ def money_spans(ctx: Context, *, is_ascii: bool = False) -> list[Span]:
     burn = burn_now(ctx)
     if burn is None:
         return []
-    spans: list[Span] = [
-        ("burn ", "label"),
-        (per_hour(burn.microusd_per_h), "strong"),
-        ("  today ", "label"),
-        (numbers.money(burn.today_microusd), "value"),
-        ("  month ", "label"),
-        (numbers.money(burn.month_microusd), "value"),
-        (f" → {numbers.money(burn.forecast_microusd)}", "dim"),
-    ]
+    return burn_spans(burn) + budget_spans(ctx, 1, is_ascii=is_ascii) + month_spans(burn)
+
+
+def burn_spans(burn: Burn) -> list[Span]:
+    """What burns, how much of it for nothing, and what today has come to."""
+    spans: list[Span] = [("burn ", "label"), (per_hour(burn.microusd_per_h), "strong")]
     if burn.idle_microusd_per_h:
         spans.append((f"  {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
-    return spans + budget_spans(ctx, 1, is_ascii=is_ascii)
+    return [*spans, ("  today ", "label"), (numbers.money(burn.today_microusd), "value")]
+
+
+def month_spans(burn: Burn) -> list[Span]:
+    """What this month has come to, and what it comes to when the rest of it burns as now."""
+    return [
+        ("  month ", "label"),
+        (numbers.money(burn.month_microusd), "value"),
+        (f" → {numbers.money(burn.forecast_microusd)}", "value"),
+        (" at this rate", "dim"),
+    ]
 
 
 def budget_spans(ctx: Context, most: int, *, is_ascii: bool = False, is_long: bool = False) -> list[Span]:

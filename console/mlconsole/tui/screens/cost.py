@@ -13,10 +13,9 @@ from mlconsole.actions.gpu_rows import wasted_microusd_per_h
 from mlconsole.domain.costs import Axis, CostItem, CostReport
 from mlconsole.domain.gpu import Source
 from mlconsole.domain.query import Query
-from mlconsole.render import numbers
 from mlconsole.render.money_tables import exact, per_hour, price_words, usd
 from mlconsole.render.spark import bar
-from mlconsole.tui.headlines import budget_spans
+from mlconsole.tui.headlines import budget_spans, burn_spans, month_spans
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.widgets.columns import Column
@@ -113,14 +112,7 @@ class CostScreen(ListScreen):
 
     def _burn(self) -> list[Span]:
         burn = self._report.burn if self._report else None
-        if burn is None:
-            return []
-        words: list[Span] = [("burn ", "label"), (per_hour(burn.microusd_per_h), "strong")]
-        if burn.idle_microusd_per_h:
-            words.append((f"  {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
-        words += [("   today ", "label"), (numbers.money(burn.today_microusd), "value")]
-        words += [("   month ", "label"), (numbers.money(burn.month_microusd), "value")]
-        return [*words, (f" → {numbers.money(burn.forecast_microusd)} by its end", "dim")]
+        return [*burn_spans(burn), *month_spans(burn)] if burn is not None else []
 
     def gpus_seen(self) -> None:
         """What they waste may have changed; the sums are not read again for that."""
