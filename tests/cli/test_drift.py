@@ -237,6 +237,42 @@ def test_what_cannot_be_compared_is_one_line_with_its_code(
     assert done.err.startswith("mlconsole: ") and "Traceback" not in done.err
 
 
+def test_other_separators_are_read_and_other_encodings_are_told(cli: Program, data: Path) -> None:
+    rows = [f"{i % 7},{'aä'[i % 2]}" for i in range(100)]
+    (cli.cwd / "comma.csv").write_text("\n".join(["n,c", *rows]))
+    (cli.cwd / "semicolon.csv").write_text("\n".join(["n,c", *rows]).replace(",", ";"))
+    (cli.cwd / "latin.csv").write_bytes("\n".join(["n,c", *rows]).encode("latin-1"))
+    (cli.cwd / "wide.csv").write_text("\n".join(["n,c", *rows]), encoding="utf-16")
+    (cli.cwd / "torn.csv").write_text("\n".join(["n,c", *rows, '1,"a', "2,b"]))
+
+    assert cli("drift", "compare", "comma.csv", "semicolon.csv").code == 0
+    assert "is not UTF-8" in cli("drift", "compare", "comma.csv", "latin.csv").out
+    assert "it is UTF-16" in cli("drift", "compare", "comma.csv", "wide.csv").err
+    assert "a quote is opened and not closed" in cli("drift", "compare", "comma.csv", "torn.csv").err
+
+
+def test_numbers_too_large_or_too_small_to_be_told_apart_are_told_or_seen(cli: Program, data: Path) -> None:
+    big = [2**60 + i % 50 for i in range(200)]
+    (cli.cwd / "before.csv").write_text("\n".join(["id,x", *(f"{n},{i % 9}e-300" for i, n in enumerate(big))]))
+    (cli.cwd / "now.csv").write_text("\n".join(["id,x", *(f"{n},{i % 9 + 5}e-300" for i, n in enumerate(big))]))
+
+    found = {
+        one["column"]: one for one in cli("drift", "compare", "before.csv", "now.csv", "--json").document["columns"]
+    }
+
+    assert found["x"]["verdict"] == "drift" and found["x"]["effect"] > 1
+    assert "beyond 2^53" in found["id"]["note"]
+
+
+def test_of_very_many_new_columns_some_are_shown(cli: Program, data: Path) -> None:
+    (cli.cwd / "narrow.csv").write_text("x\n" + "1\n" * 40)
+    (cli.cwd / "wide.csv").write_text(",".join(["x", *(f"c{i}" for i in range(300))]) + "\n")
+
+    done = cli("drift", "compare", "narrow.csv", "wide.csv")
+
+    assert "... and 280 more: --json has all" in done.out and len(done.out.splitlines()) < 40
+
+
 def test_hostile_names_and_values_are_shown_safely(cli: Program, data: Path) -> None:
     column, value = "a\x1b[2J[/]", "\x1b]0;x\x07[@click=app.quit]"
     for name, count in (("h1.jsonl", 40), ("h2.jsonl", 5)):

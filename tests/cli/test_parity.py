@@ -169,6 +169,14 @@ def test_a_program_that_fails_is_one_line(
         compared(train, "cat", timeout=timeout)
 
 
+def test_a_program_that_prints_more_than_features_is_told_so(compared: Compare) -> None:
+    with pytest.raises(ActionFailed) as failed:
+        compared("printf 'loading the model\\na,b\\n1,2\\n'", "printf 'a,b\\n1,2\\n'")
+
+    assert "what the train command printed, line 2" in failed.value.message
+    assert failed.value.hint.startswith('It begins with "loading the model".')
+
+
 def test_what_a_program_starts_does_not_outlive_it(compared: Compare, data: Path) -> None:
     code = (
         "import subprocess; p = subprocess.Popen(['sleep', '60']); open('pid', 'w').write(str(p.pid)); print('x\\n1')"

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import IO
 
 from mlconsole.actions.base import Action, param
@@ -86,7 +87,7 @@ def parity(ctx: Context, params: ParityParams) -> Parity:
     from mlconsole.drift.table import table_of  # 5 ms, and polars: for tables
 
     train, serve, rows, timeout_s = _words(params)
-    with tempfile.TemporaryDirectory(prefix="mlconsole-parity-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mlconsole-parity-") as folder, _as_printed(folder):
         printed = []
         for name, argv in (("train", train), ("serve", serve)):
             path = os.path.join(folder, name)
@@ -94,6 +95,22 @@ def parity(ctx: Context, params: ParityParams) -> Parity:
             printed.append(table_of(name, [_printed(name, path)]))
         ours, theirs, features = compare(printed[0], printed[1], params.tolerance)
     return Parity(params.rows or "", shlex.join(train), shlex.join(serve), ours, theirs, features, params.tolerance)
+
+
+@contextlib.contextmanager
+def _as_printed(folder: str) -> Iterator[None]:
+    """Errors of reading what a program printed speak of the program, and show how its print begins."""
+    try:
+        yield
+    except ActionFailed as error:
+        name = next((name for name in ("train", "serve") if f'"{os.path.join(folder, name)}"' in error.message), "")
+        if not name:
+            raise
+        path = os.path.join(folder, name)
+        with open(path, "rb") as file:
+            begins = file.read(LONGEST_WORDS).decode("utf-8", "replace").strip().splitlines()[:1]
+        hint = f'It begins with "{"".join(begins)}". Print features alone; all else goes to standard error.'
+        raise ActionFailed(error.message.replace(f'"{path}"', f"what the {name} command printed"), hint) from error
 
 
 def _run(ctx: Context, name: str, argv: list[str], rows: str, path: str, timeout_s: float) -> None:

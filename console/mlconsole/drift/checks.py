@@ -12,7 +12,7 @@ from mlconsole.domain.drift import CategoryShape, CheckFinding, ColumnProfile, K
 from mlconsole.domain.expectations import ColumnExpectation, Expectations
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.grid import Cut, Grid
-from mlconsole.drift.opening import has_open_quote
+from mlconsole.drift.opening import has_open_quote, separator_of
 from mlconsole.drift.profile import ColumnTally, Tally
 from mlconsole.drift.table import Table
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5
 FAILURE, NOTE, OK = "failure", "note", "ok"
-SEPARATORS = (";", "\t", "|")
+MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 LEVELS = (FAILURE, NOTE, OK)
 MIXED = (0.05, 0.95)
 """From and up to this share of numbers among texts a column is said to be mixed, where nothing is expected of it."""
@@ -132,10 +132,9 @@ def _rows(rows: int, expected: Expectations) -> Iterator[CheckFinding]:
 
 
 def _notes(table: Table) -> Iterator[CheckFinding]:
-    only = next(iter(table.kinds))
-    other = next((mark for mark in SEPARATORS if mark in only), "")
-    if len(table.kinds) == 1 and other:
-        told = f'the only column is "{only[:60]}": its fields may be separated by "{other}" and not by commas'
+    marks = {mark for file in table.files if file.format == "csv" and (mark := separator_of(file)) != ","}
+    if marks:
+        told = f"fields are separated by {', '.join(MARKS[mark] for mark in sorted(marks))} and not by commas"
         yield CheckFinding("separator", NOTE, told, "", 1)
     if len(table.files) > 1:
         shown = "; ".join(table.notes[:MOST_NAMED])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,9 @@ from mlconsole.drift.tests import DriftTest, Measured
 
 MOST_INVALID = 0.05
 """From this share of values that are not of the column's kind, the column is of another kind."""
+LARGEST_EXACT = 2.0**53
+FEWEST_STEPS = 1_000
+ROUNDED = "numbers beyond 2^53 are rounded: a change of their last digits alone is not seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,21 @@ def results_of(stack: Stack, plan: Plan) -> list[list[ColumnResult]]:
         if note is None:
             found.insert(0, [_silent(stack, i, "no values to compare") for i in range(len(stack.rows))])
         else:
-            found = [[replace(one, note=one.note or note) for one in windows] for windows in found]
-    return found
+            found = _noted(found, note)
+    return _noted(found, ROUNDED) if _is_rounded(stack.reference) else found
+
+
+def _noted(found: list[list[ColumnResult]], note: str) -> list[list[ColumnResult]]:
+    return [[replace(one, note=one.note or note) for one in windows] for windows in found]
+
+
+def _is_rounded(column: ColumnProfile) -> bool:
+    """True for whole numbers so large that what lies between them is hardly more than what a float rounds away."""
+    shape = column.shape
+    if column.kind is not Kind.INT or not isinstance(shape, NumberShape):
+        return False
+    largest = max(abs(shape.low), abs(shape.high))
+    return largest > LARGEST_EXACT and shape.high - shape.low < FEWEST_STEPS * math.ulp(largest)
 
 
 UNTESTED = {

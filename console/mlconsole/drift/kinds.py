@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from mlconsole.domain.drift import Kind
 from mlconsole.drift.files import TableFile
-from mlconsole.drift.opening import clear, opened, unpacked
+from mlconsole.drift.opening import clear, opened, separator_of, unpacked
 from mlconsole.errors import ActionFailed, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _head(file: TableFile, path: str) -> pl.DataFrame:
         raise UsageError(f'"{file.path}" is empty.')
     return pl.read_csv(
         path,
-        separator="\t" if file.format == "tsv" else ",",
+        separator=separator_of(file),
         infer_schema=False,
         n_rows=HEAD_ROWS,
         encoding="utf8-lossy",

@@ -56,6 +56,23 @@ def opened(file: TableFile) -> IO[bytes]:
     return open(file.path, "rb")
 
 
+def separator_of(file: TableFile) -> str:
+    """What stands between the fields of a CSV file: a comma, unless its header has none and has one of the others.
+
+    Raises:
+        ActionFailed: it is UTF-16.
+    """
+    if file.format == "tsv" or file.packed == "zstd":
+        return "\t" if file.format == "tsv" else ","
+    with opened(file) as data:
+        header = data.readline(1 << 16)
+    if header.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ActionFailed(f'Cannot read "{file.path}" as csv: it is UTF-16.', "Write it as UTF-8.")
+    if b"," in header:
+        return ","
+    return max(";\t|", key=lambda one: header.count(one.encode())) if any(one in header for one in b";\t|") else ","
+
+
 @contextlib.contextmanager
 def clear(file: TableFile) -> Iterator[None]:
     """Errors of the readers as one line with the file's name."""
@@ -64,12 +81,20 @@ def clear(file: TableFile) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, EOFError, ValueError) as error:
-        line = _long_line(file) if "more fields" in str(error) else 0
-        where, why = (f", line {line}", "it has more fields than the header") if line else ("", _first_line(error))
+        where, why = _place(file, error)
         raise ActionFailed(f'Cannot read "{file.path}"{where} as {file.format}: {why}.') from error
     except OSError as error:
         why = error.strerror or _first_line(error)
         raise ActionFailed(f'Cannot read "{file.path}": {why}.') from error
+
+
+def _place(file: TableFile, error: BaseException) -> tuple[str, str]:
+    """Where in a file its readers failed, as far as that can be told, and why."""
+    line = _long_line(file) if "more fields" in str(error) else 0
+    if line:
+        return f", line {line}", "it has more fields than the header"
+    is_quote = file.format in ("csv", "tsv") and "parse" in str(error) and has_open_quote(file)
+    return "", "a quote is opened and not closed" if is_quote else _first_line(error)
 
 
 def _long_line(file: TableFile) -> int:
@@ -80,7 +105,7 @@ def _long_line(file: TableFile) -> int:
     if file.packed == "zstd":
         return 0
     with opened(file) as packed, io.TextIOWrapper(packed, "utf-8", "replace", newline="") as text:
-        rows = csv.reader(text, delimiter="\t" if file.format == "tsv" else ",")
+        rows = csv.reader(text, delimiter=separator_of(file))
         try:
             width = len(next(rows, ()))
             return next((rows.line_num for row in rows if len(row) > width), 0)
@@ -99,7 +124,23 @@ def has_open_quote(file: TableFile) -> bool:
     return count % 2 == 1
 
 
+def begins_as_utf8(file: TableFile) -> bool:
+    """False when the beginning of a text file is not UTF-8."""
+    import codecs
+
+    if file.format == "parquet" or file.packed == "zstd":
+        return True
+    with clear(file), opened(file) as data:
+        head = data.read(1 << 16)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     where = next((line for line in lines if "offset" in line), "")
-    return ", ".join(part.rstrip(".") for part in (lines or [type(error).__name__])[:1] + ([where] if where else []))
+    first = (lines or [type(error).__name__])[0]
+    return ", ".join(part.rstrip(".") for part in dict.fromkeys((first, where)) if part)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 CHUNK = 16_384
 """Numbers that are sorted at once: what stays in a core's cache sorts in half the time (30 against 68 ns a number)."""
-HUGE = 1e150
-"""Squares of larger numbers are beyond a float; their moments are taken in 80 bits."""
+HUGE, TINY = 1e150, 1e-150
+"""Squares of larger numbers, and of smaller ones, are beyond a float; their moments are taken in 80 bits."""
 MOST_DISTINCT = 10_000
 UNCOUNTED = (Kind.NESTED, Kind.ID)
 
@@ -64,7 +64,8 @@ class NumberTally:
 
         low, high = float(chunk[0]), float(chunk[-1])
         self.low, self.high = min(self.low, low), max(self.high, high)
-        exact = chunk.astype(np.longdouble) if max(-low, high) > HUGE else chunk
+        is_exact = max(-low, high) > HUGE or 0 < high - low < TINY
+        exact = chunk.astype(np.longdouble) if is_exact else chunk
         mean = exact.mean()
         squares = ((exact - mean) ** 2).sum()
         n, total = len(chunk), self.n + len(chunk)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mlconsole.domain.drift import Kind
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.kinds import NO_VALUE, json_row, json_text, kind_of_type, times
-from mlconsole.drift.opening import clear, unpacked
+from mlconsole.drift.opening import clear, separator_of, unpacked
 from mlconsole.errors import UsageError
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _separated(file: TableFile, path: str, kinds: Mapping[str, Kind]) -> Iterato
 
     names = [name for name in _header(file, path) if name in kinds]
     wanted = {name: pl.Float64 if kinds[name].is_written_as_number else pl.String for name in names}
-    separator = "\t" if file.format == "tsv" else ","
+    separator = separator_of(file)
     done = 0
     try:
         scan = pl.scan_csv(path, separator=separator, glob=False, schema_overrides=wanted, infer_schema=False).select(
@@ -190,7 +190,7 @@ def _finished(piece: pl.DataFrame, kinds: Mapping[str, Kind], names: Sequence[st
 def _header(file: TableFile, path: str) -> list[str]:
     import polars as pl
 
-    separator = "\t" if file.format == "tsv" else ","
+    separator = separator_of(file)
     if os.path.getsize(path) == 0:
         raise UsageError(f'"{file.path}" is empty.')
     scan = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False, encoding="utf8-lossy", n_rows=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlconsole.domain.drift import Kind, SchemaFinding
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.kinds import kinds_of
-from mlconsole.drift.opening import need_polars
+from mlconsole.drift.opening import begins_as_utf8, need_polars
 from mlconsole.drift.reading import batches
 from mlconsole.errors import ActionFailed, UsageError
 
@@ -107,6 +107,8 @@ def table_of(source: str, files: Sequence[TableFile], skip: Skip | None = None) 
             skip(file, error.message)
             continue
         read.append(file)
+        if not begins_as_utf8(file):
+            notes.append(f'"{file.path}" is not UTF-8: its letters beyond ASCII are read as one and the same')
         if len(read) > 1:
             notes += [f'"{file.path}" lacks the column "{name}"' for name in kinds if name not in own]
             notes += [f'"{file.path}" has a new column "{name}"' for name in own if name not in kinds]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mlconsole.domain.alerts import AlertState
-from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, TestDefinition, Verdict
+from mlconsole.domain.drift import CheckReport, ColumnResult, DriftReport, SchemaFinding, TestDefinition, Verdict
 from mlconsole.domain.monitors import Baseline, MonitorCheck, MonitorPage, MonitorState, Replay, WindowSummary
 from mlconsole.domain.parity import Parity
 from mlconsole.domain.performance import METRICS, PerformanceReport, Predictions
@@ -18,6 +18,8 @@ from mlconsole.render.tables import table
 from mlconsole.render.watch_tables import GLYPHS
 
 MOST_LINES = 200
+MOST_SCHEMA = 20
+NAMELESS = '""'
 MOST_BASELINES = 10
 TOP_FLOORS = 2.0
 WORDS = {
@@ -64,7 +66,7 @@ def _report(report: DriftReport) -> list[str]:
     head = f"{WORDS[report.verdict]}  {report.rows:,} rows against {report.rows_reference:,}{of}"
     if report.monitor:
         head = f"{clean(report.monitor)}  {clean(report.window)}  {head}"
-    out = [head, *(f"  {clean(f.column)}: {clean(f.message, 300)}  ({f.level})" for f in report.schema)]
+    out = [head, *_schema(report.schema)]
     out += [f"  {clean(note, 300)}" for note in report.notes]
     found = sorted(report.columns, key=lambda one: (ORDER.index(one.verdict), -one.weight))
     has_slices = any(one.slice for one in found)
@@ -74,6 +76,14 @@ def _report(report: DriftReport) -> list[str]:
     out += ["", *table(("SLICE", *titles) if has_slices else titles, rows, right)]
     more = len(found) - MOST_LINES
     return out + ([f"... and {more:,} more: --json has all"] if more > 0 else [])
+
+
+def _schema(found: Sequence[SchemaFinding]) -> list[str]:
+    """What was found of the columns, failures first."""
+    ordered = sorted(found, key=lambda one: one.level != "failure")
+    out = [f"  {clean(f.column) or NAMELESS}: {clean(f.message, 300)}  ({f.level})" for f in ordered[:MOST_SCHEMA]]
+    more = len(ordered) - MOST_SCHEMA
+    return out + ([f"  ... and {more:,} more: --json has all"] if more > 0 else [])
 
 
 def _row(one: ColumnResult, has_slices: bool) -> tuple[str, ...]:
