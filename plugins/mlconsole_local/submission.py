@@ -191,8 +191,10 @@ def program(source: str, compiled: str | None) -> str:
 
 def _first_line(reader: int, deadline: float) -> Record:
     received = b""
+    poll = select.poll()  # Unlike select, it knows descriptors above 1023.
+    poll.register(reader, select.POLLIN)
     while not received.endswith(b"\n"):
-        ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         more = os.read(reader, 1 << 16) if ready else b""
         if not more:
             return {}

@@ -126,13 +126,13 @@ def test_a_snapshot_is_recorded_once_and_only_with_readings(tmp_path: Path) -> N
 
 
 def test_a_recording_goes_on_where_it_was_left_and_stops_at_its_bound(tmp_path: Path) -> None:
-    path = tmp_path / "r"
+    path, at = tmp_path / "r", datetime(2026, 1, 1, tzinfo=UTC)
     with Recording(path) as file:
-        file.add(snapshot(1))
+        file.add(snapshot(1), at)
     size = path.stat().st_size
 
     with Recording(path, most_bytes=2 * size) as file:
-        assert [file.add(snapshot(number)) for number in (1, 2, 3)] == [True, False, False]
+        assert [file.add(snapshot(number), at) for number in (1, 2, 3)] == [True, False, False]
     assert path.stat().st_size == 2 * size
 
 

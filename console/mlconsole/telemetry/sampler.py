@@ -197,7 +197,7 @@ class Sampler:
 
     def _rest(self) -> None:
         pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, self._timing.longest_pause_s)
-        select.select([self._wake_read], [], [], pause_s)
+        _readable(pause_s, self._wake_read)
 
     def _say(self, state: DriverState, detail: str) -> None:
         with self._guard:
@@ -239,7 +239,7 @@ class Listener:
         while True:
             deadline_s = min(heard_s + self._patience_s, until_s)
             left_s = max(0.0, deadline_s - time.monotonic())
-            ready, _, _ = select.select([self._output, self._wake], [], [], left_s)
+            ready = _readable(left_s, self._output, self._wake)
             if self._wake in ready:
                 return Ending.UNWANTED
             if not ready:
@@ -256,3 +256,11 @@ class Listener:
             self._take(line)
             if line.startswith(TICK):
                 self._patience_s = self._timing.turn_s + self._timing.interval_s
+
+
+def _readable(within_s: float, *descriptors: int) -> set[int]:
+    """Those that can be read or are at their end; none after so long. ``select`` knows none above 1023."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(within_s * 1000)}

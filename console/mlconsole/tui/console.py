@@ -122,7 +122,8 @@ class Console(PaintedApp[None]):
 
     def _stand(self) -> None:
         """The first picture stands: begin with what can wait for it."""
-        _begin_collecting()
+        if not self.is_headless:  # What is frozen is never given back, and a test opens a hundred consoles.
+            _begin_collecting()
         self.freshness.start()
 
     def _tick(self) -> None:

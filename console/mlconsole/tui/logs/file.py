@@ -104,6 +104,9 @@ class LogFile:
             os.close(self._fd)
         self._fd, self.size, self._stamp, self._probes = -1, 0, (0, 0), ()
 
+    def __del__(self) -> None:
+        self.close()
+
     def _open(self) -> Change:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:

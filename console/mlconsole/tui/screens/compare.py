@@ -102,6 +102,7 @@ class CompareScreen(SectionScreen):
         table.set_source(ListSource(rows), columns_of(runs, rows) if is_first else None)
         self.query_one(Charts).show_charts(seen.charts)
         self.query_one(Scatter).show(runs)
+        self.show_page()
         self.show_title()
 
 

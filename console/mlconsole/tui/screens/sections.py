@@ -105,11 +105,8 @@ class SectionScreen(PlaceScreen):
         """Say it in place of the section, where nothing was read."""
         if not self.has_read:
             self._is_in_trouble = True
-            for name in self.own_widgets:
-                self.query_one(f"#{name}").display = False
-            page = self.query_one("#page", Page)
-            page.display = True
-            page.show([[(words, "warn")]])
+            self.query_one("#page", Page).show([[(words, "warn")]])
+            self.show_section()
 
     def show_page(self) -> None:
         """Fill the page with the lines of the section that is shown."""
@@ -151,4 +148,4 @@ class SectionScreen(PlaceScreen):
 
     @property
     def _shown(self) -> str:
-        return self.section if self.section in self.own_widgets else "page"
+        return self.section if self.section in self.own_widgets and not self._is_in_trouble else "page"
