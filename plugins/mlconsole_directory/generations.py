@@ -125,11 +125,11 @@ class Generations:
         come = [name for name in _files(path) if name not in laid_out and name != RECORD] if new_too else []
         return sorted(found + come)
 
-    def pass_fence(self, order: TargetOrder) -> None:
-        """Take note that a generation is about to be made live. Under the lock.
+    def check_owner(self, order: TargetOrder) -> dict[str, Any]:
+        """What was last asked to be made live here.
 
         Raises:
-            ActionFailed: a higher one was, or this one as another release.
+            ActionFailed: it was of another environment.
         """
         last = records.read(self._fence) or {"environment": order.environment, "generation": 0, "release": ""}
         if last["environment"] != order.environment:
@@ -137,6 +137,15 @@ class Generations:
                 f'"{self.root}" serves environment "{last["environment"]}", not "{order.environment}".',
                 "A place serves one environment: name another one.",
             )
+        return last
+
+    def pass_fence(self, order: TargetOrder) -> None:
+        """Take note that a generation is about to be made live. Under the lock.
+
+        Raises:
+            ActionFailed: a higher one was, or this one as another release.
+        """
+        last = self.check_owner(order)
         seen = int(last["generation"])
         if order.generation < seen or (order.generation == seen and last["release"] != order.release_id):
             raise ActionFailed(

@@ -27,6 +27,8 @@ class DirectoryTarget:
         place = _place(order.settings)
         place.open()
         with records.locked(place.lock):
+            _check(place)
+            place.check_owner(order)
             place.lay_out(order)
 
     def activate(self, order: TargetOrder) -> None:
@@ -106,10 +108,15 @@ def _live(place: Generations) -> int | None:
     return int(name) if is_ours and place.path(int(name)) == os.path.join(place.root, target) else None
 
 
-def _swap(place: Generations, generation: int) -> None:
+def _check(place: Generations) -> None:
     link = os.path.join(place.root, LINK)
     if os.path.lexists(link) and not os.path.islink(link):
         raise ActionFailed(f'"{link}" is not a link.', "Take it away, then go on.")
+
+
+def _swap(place: Generations, generation: int) -> None:
+    _check(place)
+    link = os.path.join(place.root, LINK)
     new = f"{link}.new"
     try:
         if os.path.lexists(new):

@@ -122,7 +122,7 @@ class Servers:
                 self.stop(server, 0.0)
                 said = self.last_words(server)
                 what = f"server of generation {server.generation}" if server.generation else "endpoint"
-                raise ActionFailed(f"The {what} did not come up: {why}. {said}".rstrip())
+                raise ActionFailed(f"The {what} did not come up: {why}{f'. {said}' if said else ''}")
             time.sleep(pause)
             pause = min(pause * 1.3, 0.25)
 

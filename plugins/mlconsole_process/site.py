@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,6 +111,22 @@ class Site:
         if self.servers.see(server).state is State.ENDED:
             raise ActionFailed(f"The server of generation {generation} ended: {self.servers.last_words(server)}")
         return server
+
+    def check_endpoint(self) -> None:
+        """See that the port is ours or free.
+
+        Raises:
+            ActionFailed: somebody else listens there.
+        """
+        port = self.endpoint
+        if not port.isdecimal() or (self.forwarders.running(0) is not None and answers(port)):
+            return
+        try:
+            socket.create_server(("127.0.0.1", int(port))).close()
+        except OSError as error:
+            raise ActionFailed(
+                f"The endpoint cannot be port {port}: {error.strerror or error}.", "Choose another: --set port=PORT"
+            ) from error
 
     def open_endpoint(self) -> None:
         """Have the forwarder run.

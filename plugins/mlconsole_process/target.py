@@ -26,6 +26,7 @@ class ProcessTarget:
     def prepare(self, order: TargetOrder) -> None:
         """Lay the release out, start its server on a port of its own, and wait for its health answer."""
         with opened(order.state_dir, order.settings) as site:
+            site.check_endpoint()
             site.place.lay_out(order)
             site.bring_up(order)
 

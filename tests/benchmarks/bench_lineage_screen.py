@@ -3,13 +3,12 @@
     python tests/benchmarks/bench_lineage_screen.py [--things N]
 
 The layout is that of a random graph of two sources a node. The screen shows a commit that so many runs were made from,
-all of them unfolded. Processor time, because the machine may be busy with other things.
+all of them unfolded, at a real terminal of 160x48. Processor time, because the machine may be busy with other things.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
 import sqlite3
 import statistics
@@ -17,18 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from textual.pilot import Pilot
+from bench_console import opened, pressed
 
-from mlconsole import config
-from mlconsole.actions.context import Context
 from mlconsole.catalog import Catalog
 from mlconsole.catalog.lineage import put_edge, put_node
 from mlconsole.domain.lanes import in_order, lanes
-from mlconsole.domain.lineage import NodeKind, Way
-from mlconsole.tui.console import Console
-from mlconsole.tui.places import Location
+from mlconsole.domain.lineage import NodeKind
+from ptyterm import PtyTerm
 
-SIZE = (160, 48)
 ROUNDS = 20
 
 
@@ -58,39 +53,39 @@ def fill(home: Path, things: int) -> None:
     catalog.close()
 
 
-async def idle(pilot: Pilot[None]) -> None:
-    """Wait until the reader has nothing to do."""
-    await pilot.pause(0.2)
-    while pilot.app.reads.waiting_s:  # type: ignore[attr-defined]
-        await pilot.pause(0.05)
-    await pilot.pause()
+def unfold(term: PtyTerm) -> None:
+    """Show all that a commit led to: each time ten times as much of it."""
+    term.send("G")
+    for _ in range(3):
+        term.wait_for("more made from it")
+        term.send("k", "enter")
+        term.settle(1.0)
+        term.send("G")
+    term.wait_gone("more made from it")
 
 
-async def screen(home: Path, things: int) -> None:
-    """Print what a page of scrolling costs, all unfolded."""
-    app = Console(
-        Context(config.load({"TERM": "xterm-256color", "MLCONSOLE_READ_ONLY": "1"}, catalog=str(home))),
-        Location("lineage", "c0dec0de"),
-    )
-    async with app.run_test(size=SIZE) as pilot:
-        await idle(pilot)
-        shown = app.screen
-        shown._explorer.limits[(shown._view.start.number, Way.DOWN)] = things  # type: ignore[attr-defined]
-        began = time.process_time()
-        shown.look_again()  # type: ignore[attr-defined]
-        await idle(pilot)
-        print(f"reading and drawing all of it: {(time.process_time() - began) * 1e3:.0f} CPU-ms")
-        await pilot.press("g", "j", "j")
-        took = []
-        for key in ("pagedown", "j") * ROUNDS:
-            began = time.process_time()
-            await pilot.press(key)
-            took.append((time.process_time() - began) * 1e3)
-        count = len(shown._view.rows)  # type: ignore[attr-defined]
-    for key, first in (("page", 0), ("cursor", 1)):
-        some = sorted(took[first::2])
-        worst = some[int(len(some) * 0.95)]
-        print(f"{key:6} of {count:,} lines: median {statistics.median(some):.1f}, 95th {worst:.1f} CPU-ms")
+def scrolling(home: Path, things: int) -> None:
+    """Print what a page of scrolling costs at a real terminal, all unfolded."""
+    with opened(home, None, "--read-only") as term:
+        interactive_on(term, ":lineage c0dec0de")
+        with term.measured() as cost:
+            unfold(term)
+        print(f"unfolding all of it in three steps: {cost.cpu_s * 1e3:.0f} CPU-ms")
+        term.send("g", "j", "j")
+        term.settle(0.5)
+        for what, key in (("page", "pagedown"), ("cursor", "j")):
+            took = sorted(one.cpu_s * 1e3 for one in pressed(term, key, ROUNDS, 0.2))
+            worst = took[int(len(took) * 0.95)]
+            print(f"{what:6} of {things:,} lines: median {statistics.median(took):.1f}, 95th {worst:.1f} CPU-ms")
+
+
+def interactive_on(term: PtyTerm, line: str) -> None:
+    """Wait for the console, and go somewhere."""
+    term.wait_for("Runs")
+    term.settle(1.0)
+    term.send(*line, "enter")
+    term.wait_for("commit c0dec0dec0de")
+    term.settle(0.5)
 
 
 def main() -> None:
@@ -101,7 +96,7 @@ def main() -> None:
     layout(things)
     with tempfile.TemporaryDirectory() as made:
         fill(Path(made), things)
-        asyncio.run(screen(Path(made), things))
+        scrolling(Path(made), things)
 
 
 if __name__ == "__main__":

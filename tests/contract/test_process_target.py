@@ -162,6 +162,15 @@ def test_a_release_that_does_not_come_up_gets_no_request_and_leaves_nothing(
     assert len(served.pids()) == 1
 
 
+def test_a_port_that_others_have_is_seen_before_anything_moves(served: Served) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        served.settings["port"] = str(other.getsockname()[1])
+        with pytest.raises(ActionFailed, match="Address already in use"):
+            served.target.prepare(served.order(1, "good"))
+
+    assert served.pids() == []
+
+
 def test_the_endpoint_stays_the_same_over_generations(served: Served) -> None:
     served.roll_out(1, "one")
     first = served.see().endpoint

@@ -21,7 +21,8 @@ from mlconsole.catalog.releases import lift_quarantine
 from mlconsole.domain.environments import Standing, standing_of
 from mlconsole.domain.rollouts import RolloutPage
 from mlconsole.errors import ActionFailed, CheckFailed, MlconsoleError
-from shopkit import Shop, in_child
+from mlconsole.plugin_api import TargetOrder
+from shopkit import Fuse, FusedTarget, Shop, in_child
 
 IS_FULL = os.environ.get("MLCONSOLE_FAULTS") == "full"
 KILLS = 300 if IS_FULL else 24
@@ -305,6 +306,44 @@ def test_a_first_release_that_fails_has_nothing_to_go_back_to(tmp_path: Path) ->
     assert ctx.catalog.rollouts.get(1).state.value == "failed"
     events = ctx.catalog.events.since(shop.now() - timedelta(hours=1))
     assert [one.kind for one in events] == ["release.created", "rollout.failed"]
+
+
+class Stuck(FusedTarget):
+    """A place that makes no second generation live."""
+
+    def activate(self, order: TargetOrder) -> None:
+        if order.generation == 2:
+            raise ActionFailed("The disk is full.")
+        super().activate(order)
+
+
+def test_a_place_that_makes_nothing_live_is_no_fault_of_the_release(shop: Shop) -> None:
+    ctx = shop.context(target=lambda name: Stuck(name, Fuse(0)))
+    execute(ctx, ROLLOUT, RolloutParams("prod", "two", detach=True), confirmed=True)
+    while ctx.catalog.rollouts.open():
+        shop.ahead += timedelta(minutes=2)
+        carry_on_due(ctx)
+
+    states = [(one.kind.value, one.state.value) for one in map(ctx.catalog.rollouts.get, (2, 3))]
+    assert states == [("rollout", "rolled_back"), ("automatic", "done")]
+    assert ctx.catalog.releases.quarantines() == {}
+    ctx.close()
+    assert live(shop) == "one"
+    shop.check()
+
+
+def test_a_place_whose_link_is_a_folder_is_seen_before_anything_moves(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.release("one")
+    shop.environment()
+    (shop.place / "current").mkdir(parents=True)
+
+    with pytest.raises(ActionFailed, match="is not a link"):
+        shop.rollout("one")
+
+    ctx = shop.context()
+    assert ctx.catalog.environments.get("prod").pointer.generation == 0
+    ctx.close()
 
 
 def test_a_target_that_is_full_of_something_else_moves_nothing(tmp_path: Path) -> None:

@@ -21,10 +21,17 @@ WINDOW = timedelta(hours=1)
 
 @record
 class Verdict:
-    """Why a release goes back; ``is_fault``: because it is bad, not because a person wants it."""
+    """Why a release goes back.
+
+    Attributes:
+        words: why.
+        is_fault: because it turned out bad, not because a person wants it.
+        is_of_place: the place could not make it live, which tells nothing of the release: it is not quarantined.
+    """
 
     words: str
     is_fault: bool
+    is_of_place: bool = False
 
 
 def healthy_before(ctx: Context, environment: Environment, release_id: str) -> str:
@@ -46,7 +53,7 @@ def go_back(ctx: Context, environment: Environment, rollout: Rollout, verdict: V
     now, user = ctx.clock(), ctx.settings.user
 
     def change(db: Connection) -> None:
-        if verdict.is_fault and rollout.kind is not RolloutKind.AUTOMATIC:
+        if verdict.is_fault and not verdict.is_of_place and rollout.kind is not RolloutKind.AUTOMATIC:
             put_quarantine(db, rollout.release_id, f"{rollout.name}: {verdict.words}", user, now)
         if why_not:
             set_breaker(db, environment.number, why_not)

@@ -184,7 +184,7 @@ class Carrier:
             self._target.prepare(self._order())
             self._target.activate(self._order())
         except MlconsoleError as error:
-            return self._again(error.message, lambda why: self._fail(f"it cannot be activated: {why}"))
+            return self._again(error.message, lambda why: self._cannot(f"it cannot be activated: {why}"))
         bake_until = now + timedelta(seconds=environment.bake_s)
 
         def change(db: Connection) -> bool:
@@ -213,7 +213,7 @@ class Carrier:
             self._target.activate(self._order())
         except MlconsoleError as error:
             drift = f"{drift}; {error.message}"
-        return self._again(drift, lambda why: self._fail(f"it does not stay live: {why}"))
+        return self._again(drift, lambda why: self._cannot(f"it does not stay live: {why}"))
 
     def _judge(self, answers: Sequence[GateAnswer]) -> bool:
         rollout, now = self._rollout, self._now
@@ -262,8 +262,12 @@ class Carrier:
         self._ctx.write(change, durable=True)
 
     def _fail(self, why: str) -> bool:
-        """A failed gate or a target that cannot: go back, if the breaker lets us."""
+        """A failed gate: go back, if the breaker lets us."""
         return self._back(Verdict(why, is_fault=True))
+
+    def _cannot(self, why: str) -> bool:
+        """A target that cannot make it live: go back, and hold nothing against the release."""
+        return self._back(Verdict(why, is_fault=True, is_of_place=True))
 
     def _back(self, verdict: Verdict) -> bool:
         held = go_back(self._ctx, self._environment, self._rollout, verdict)

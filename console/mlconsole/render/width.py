@@ -90,6 +90,9 @@ def fit(text: str, width: int, align: str = "left", cut: str = "middle") -> str:
         align: ``left`` or ``right``.
         cut: ``middle`` or ``end``, where a long text loses what does not fit.
     """
-    short = middle(text, width) if cut == "middle" else end(text, width)
-    blanks = " " * (width - cell_width(short))
-    return blanks + short if align == "right" else short + blanks
+    cells = cell_width(text)
+    if cells > width:
+        text = middle(text, width) if cut == "middle" else end(text, width)
+        cells = cell_width(text)
+    blanks = " " * (width - cells)
+    return blanks + text if align == "right" else text + blanks

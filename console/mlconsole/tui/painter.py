@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import compress
+from operator import is_not, ne
 
 from rich.cells import split_graphemes
 from rich.color import ColorSystem
@@ -138,9 +140,12 @@ class Painter:
         before, self._rows[y] = self._rows[y], row
         if row == before:
             return
-        tail = _blank_tail(row)
+        tail = -1
         for start, stop in _runs(before, row):
-            written = min(stop, tail) if stop - tail >= _ERASE_WORTH else stop
+            written = stop
+            if row[0][stop - 1] == " ":
+                tail = _blank_tail(row) if tail < 0 else tail
+                written = min(stop, tail) if stop - tail >= _ERASE_WORTH else stop
             if written > start:
                 self._write(out, y, start, written, row)
             if written < stop:
@@ -247,11 +252,14 @@ def _runs(before: Cells, after: Cells) -> Iterator[tuple[int, int]]:
 
 
 def _differing(before: Cells, after: Cells) -> list[int]:
-    return [
-        x
-        for x, (char, pen, old, old_pen) in enumerate(zip(*after, *before, strict=True))
-        if char != old or (pen is not old_pen and not (char == " " and blank_pen(pen) is blank_pen(old_pen)))
-    ]
+    """The columns whose cells differ; the loops are those of C code, because every frame goes through all cells."""
+    (old, old_pens), (chars, pens) = before, after
+    columns = range(len(chars))
+    changed = set(compress(columns, map(ne, chars, old)))
+    for x in compress(columns, map(is_not, pens, old_pens)):
+        if chars[x] != " " or blank_pen(pens[x]) is not blank_pen(old_pens[x]):
+            changed.add(x)
+    return sorted(changed)
 
 
 def _whole(chars: list[str], stop: int) -> int:

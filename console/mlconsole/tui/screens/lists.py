@@ -105,9 +105,9 @@ class ListScreen(TableScreen):
 
     def show_foot(self) -> None:
         """Say in the foot what the row under the cursor has no room for."""
-        foot, key = self.query_one_optional("#foot", Foot), self.table.cursor_key
-        row = next((row for row in self._shown or () if row.key == key), None)
-        if foot is not None:
+        if (foot := self.query_one_optional("#foot", Foot)) is not None:
+            key = self.table.cursor_key
+            row = next((row for row in self._shown or () if row.key == key), None)
             foot.tell(self.table.unseen(row) if row is not None else ())
 
     def on_table_cursor_moved(self, event: CursorMoved) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -16,6 +18,7 @@ from mlconsole.tui.widgets.rows import Row
 
 _KEPT_MOST = 1000
 _TITLE_LIMIT = 60
+_SHORT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,16 @@ class Flags:
     label: str = ""
 
 
+class _Field(NamedTuple):
+    """Where a cell of a row stands, and the blanks behind it."""
+
+    cell: int
+    width: int
+    align: str
+    cut: str
+    gap: str
+
+
 class Strips:
     """Makes the lines of one layout and keeps those of rows that have not changed."""
 
@@ -36,13 +49,18 @@ class Strips:
         self.width = width
         self.look = look
         self._kept: dict[str, tuple[Row, Flags, Strip]] = {}
+        nexts = [following.x for following in layout.placed[1:]]
+        # Each column and the blanks between it and the next.
+        self._gaps = [(one, x - one.x - one.width) for one, x in zip(layout.placed, [*nexts, width], strict=True)]
+        self._fields = [_Field(one.cell, one.width, _align(one), _cut(one), " " * gap) for one, gap in self._gaps]
+        self._is_wide_enough = all(gap >= 0 for _, gap in self._gaps)
 
     def header(self, sort: str, is_descending: bool) -> Strip:
         """The titles, with an arrow at the column that rows are sorted by, and signs where more columns are."""
         before = self.look.glyph("‹", "<") if self.layout.hidden_before else " "
         after = self.look.glyph("›", ">") if self.layout.hidden_after else " "
         segments = [Segment(before + after, self.look.style("accent"))]
-        for placed, gap in self._with_gaps():
+        for placed, gap in self._gaps:
             is_sorted = placed.column.key == sort
             title = clean(placed.column.title, _TITLE_LIMIT)
             if is_sorted:
@@ -59,17 +77,18 @@ class Strips:
         if kept is not None and kept[0] is row and kept[1] == flags:
             return kept[2]
         segments = self._gutter(flags)
-        for index, (placed, gap) in enumerate(self._with_gaps()):
-            text, token = row.cells[placed.cell] if placed.cell < len(row.cells) else ("", "")
-            cut = "end" if placed.column.right or placed.column.is_prose else "middle"
-            shown = fit(clean(text), placed.width, _align(placed), cut)
+        for field in self._fields:
+            text, token = row.cells[field.cell] if field.cell < len(row.cells) else ("", "")
+            shown = _kept_shown(text, field) if len(text) <= _SHORT else _shown(text, field)
             style = self.look.style(token)
-            if flags.is_cursor and index == 0:
+            if flags.is_cursor and field is self._fields[0]:
                 style += self.look.style("cursor" if flags.is_focused else "cursor.blurred")
-                segments += [Segment(shown, style), Segment(" " * gap)]
+                segments += [Segment(shown, style), Segment(field.gap)]
             else:
-                segments.append(Segment(shown + " " * gap, style))
-        strip = self._whole(segments)
+                segments.append(Segment(shown + field.gap, style))
+        # Its parts come to the whole width: measuring them again was a quarter of what a line costs.
+        is_whole = self._is_wide_enough and len(flags.label) <= GUTTER
+        strip = Strip(segments, self.width) if is_whole else self._whole(segments)
         if len(self._kept) > _KEPT_MOST:
             self._kept.clear()
         self._kept[row.key] = (row, flags, strip)
@@ -78,7 +97,7 @@ class Strips:
     def placeholder(self, flags: Flags) -> Strip:
         """The line of a row that is on its way."""
         segments = self._gutter(flags)
-        for placed, gap in self._with_gaps():
+        for placed, gap in self._gaps:
             dots = self.look.glyph("·", ".") * max(1, placed.width // 3)
             segments.append(
                 Segment(fit(dots, placed.width, _align(placed)) + " " * gap, self.look.style("placeholder"))
@@ -102,15 +121,20 @@ class Strips:
         mark = Segment(self.look.glyph("◆", "*"), self.look.style("mark")) if flags.is_marked else Segment(" ")
         return [bar, mark]
 
-    def _with_gaps(self) -> list[tuple[Placed, int]]:
-        """Each column and the blanks between it and the next."""
-        placed = self.layout.placed
-        nexts = [following.x for following in placed[1:]]
-        return [(one, x - one.x - one.width) for one, x in zip(placed, [*nexts, self.width], strict=True) if one]
-
     def _whole(self, segments: list[Segment]) -> Strip:
         return Strip(segments).adjust_cell_length(self.width)
 
 
 def _align(placed: Placed) -> str:
     return "right" if placed.column.right else "left"
+
+
+def _shown(text: str, field: _Field) -> str:
+    return fit(clean(text), field.width, field.align, field.cut)
+
+
+_kept_shown = lru_cache(maxsize=4096)(_shown)  # Most cells of a column say what others do.
+
+
+def _cut(placed: Placed) -> str:
+    return "end" if placed.column.right or placed.column.is_prose else "middle"
