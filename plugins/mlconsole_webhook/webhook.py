@@ -115,19 +115,21 @@ def _address(host: str, port: int, allow_private: bool) -> str:
 
 
 NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that was given out of IPv6 (RFC 4291, 2.4); beyond it is what is old or of one site, as fec0::1."""
+PROTOCOL_ASSIGNMENTS = ipaddress.IPv4Network("192.0.0.0/24")
 
 
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """True for an address of the public net, also behind what carries IPv4 in IPv6 (RFC 4291, 3056, 4380, 6052)."""
-    inner: list[ipaddress.IPv4Address | None] = []
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if any(address in net for net in NAT64):
-            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-    carried = all(is_public(each) for each in inner if each is not None)
-    return carried and address.is_global and not address.is_multicast
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast and address not in PROTOCOL_ASSIGNMENTS
+    if address.ipv4_mapped is not None:
+        return is_public(address.ipv4_mapped)
+    if any(address in net for net in NAT64):
+        return address.is_global and is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    carried = all(is_public(each) for each in (address.sixtofour, *(address.teredo or ())) if each is not None)
+    return carried and address.is_global and address in GLOBAL_UNICAST
 
 
 def body_of(notice: Notice) -> bytes:
