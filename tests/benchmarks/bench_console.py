@@ -52,9 +52,9 @@ def first_frame(term: PtyTerm) -> Cost:
     return Cost(len(term.raw), term.cpu_s(), time.monotonic() - term.started)
 
 
-def interactive(term: PtyTerm) -> Cost:
-    """What it took until a key moves the cursor."""
-    term.wait_for("▌")
+def interactive(term: PtyTerm, bar: str = "▌") -> Cost:
+    """What it took until a key moves the cursor, whose row begins with ``bar``."""
+    term.wait_for(bar)
     before = term.text
     term.send("j")
     term.wait_until(lambda: term.text != before, "the cursor to move")

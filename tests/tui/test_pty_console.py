@@ -91,3 +91,38 @@ def test_the_first_picture_loads_nothing_of_textual() -> None:
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{}, {"MLCONSOLE_THEME": "mono"}, {"NO_COLOR": "1"}, {"TERM": "xterm", "COLORTERM": ""}, {"MLCONSOLE_ASCII": "1"}],
+    ids=["dark", "mono", "no-colour", "16", "ascii"],
+)
+@pytest.mark.parametrize("columns", [44, 120])
+@pytest.mark.parametrize("home", [1_000], indirect=True)
+def test_taking_over_the_first_picture_leaves_every_cell_as_a_whole_repaint_does(
+    home: Path, env: dict[str, str], columns: int
+) -> None:
+    argv = [sys.executable, "-P", "-m", "mlconsole", "--catalog", str(home), "--read-only"]
+    own = {"MLCONSOLE_CONFIG": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "", **env}
+    with PtyTerm(argv, columns, 20, own) as term:
+        interactive(term, ">" if "MLCONSOLE_ASCII" in env else "▌")
+        term.settle(1.0)
+        taken_over = looks(term)
+        term.send("ctrl+l")
+        term.settle(0.5)
+        assert looks(term) == taken_over
+
+
+def looks(term: PtyTerm) -> list[list[tuple[object, ...]]]:
+    """Every cell of the terminal with all that is seen of it: on a blank, its background and its lines."""
+    lines = []
+    for y in range(term.screen.lines):
+        cells = [term.screen.buffer[y][x] for x in range(term.screen.columns)]
+        lines.append(
+            [
+                (cell.data, cell.bg, cell.reverse, cell.underscore, *((cell.fg, cell.bold) if cell.data != " " else ()))
+                for cell in cells
+            ]
+        )
+    return lines

@@ -19,7 +19,7 @@ from mlconsole.domain.query import Query, parse
 from mlconsole.errors import QueryError
 from mlconsole.render.sanitise import clean
 from mlconsole.render.width import cell_width, end, middle
-from mlconsole.tui import clipboard, places, session, signals, typed
+from mlconsole.tui import clipboard, palettes, places, session, signals, typed
 from mlconsole.tui.acting import Acting
 from mlconsole.tui.first_frame import Picture
 from mlconsole.tui.freshness import Changed, Freshness
@@ -33,7 +33,7 @@ from mlconsole.tui.screens.base import PlaceScreen
 from mlconsole.tui.takeover import TakeOverDriver
 from mlconsole.tui.turns import Turns
 from mlconsole.tui.widgets.line import Span
-from mlconsole.tui.widgets.look import PALETTES, Look
+from mlconsole.tui.widgets.look import Look
 from mlconsole.tui.widgets.palette import Entry, Palette
 from mlconsole.tui.widgets.rows import Row
 from mlconsole.tui.work import Answered, Desk, words_of
@@ -109,7 +109,7 @@ class Console(PaintedApp[None]):
         self.freshness = Freshness(self, ctx)
         self.gpus = GpuFeed(self, ctx)
         if picture is not None:
-            self.take_over(picture.lines, picture.size)
+            self.take_over(picture.lines, picture.size, is_coloured=picture.is_coloured)
 
     def on_mount(self) -> None:
         """Show the first place and begin to keep the catalog fresh."""
@@ -390,6 +390,4 @@ class Console(PaintedApp[None]):
 
 
 def _look(ctx: Context, remembered: str) -> Look:
-    settings = ctx.settings
-    palette = remembered if remembered in PALETTES else settings.theme
-    return Look(palette if settings.color else "mono", settings.ascii)
+    return Look(palettes.chosen(ctx.settings, remembered), ctx.settings.ascii)

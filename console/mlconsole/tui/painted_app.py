@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, TypeVar, cast
 
+from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.segment import Segment
 from rich.style import Style
@@ -38,17 +39,24 @@ class PaintedApp(App[ReturnType]):
     """True while another program has the terminal: nothing is painted then."""
     _taken_over: tuple[int, int] | None = None
 
-    def take_over(self, lines: Sequence[tuple[str, str]], size: tuple[int, int]) -> None:
+    def take_over(
+        self, lines: Sequence[Sequence[tuple[str, str]]], size: tuple[int, int], *, is_coloured: bool = False
+    ) -> None:
         """Begin on a terminal that shows these lines: only what differs from them will be sent.
 
         Args:
-            lines: (text, style) of each line from the first on; those below are blank.
+            lines: (text, style) of the pieces of each line from the first on; those below are blank.
             size: columns and lines of the terminal.
+            is_coloured: the terminal was sent the colours, too, of the 256.
         """
         width, height = size
-        below = [("", "")] * (height - len(lines))
-        shown = [Segment(text.ljust(width), Style.parse(style)) for text, style in [*lines, *below]]
-        self._painter.paint([(y, [(0, [segment], width)]) for y, segment in enumerate(shown)], size, None)
+        below: list[Sequence[tuple[str, str]]] = [()] * (height - len(lines))
+        shown = [
+            [*(Segment(text, Style.parse(style)) for text, style in line), Segment(" " * width)]
+            for line in (*lines, *below)
+        ]
+        system = ColorSystem.EIGHT_BIT if is_coloured else None
+        self._painter.paint([(y, [(0, line, width)]) for y, line in enumerate(shown)], size, system)
         self._taken_over = size
 
     def action_redraw(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mlconsole import config
 from mlconsole.config import Settings
 from mlconsole.errors import MlconsoleError
-from mlconsole.tui import session, signals
+from mlconsole.tui import palettes, session, signals
 from mlconsole.tui.places import HOME, Location
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def _open(settings: Settings) -> int:
         place = remembered.location or Location(HOME)
         usual = _usual(ctx)
         chosen = remembered.columns.get("runs", [])
-        picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, chosen, usual)
+        palette = palettes.chosen(settings, remembered.theme)
+        picture = None if WEB_DRIVER in settings.terminal else paint(ctx, place, chosen, usual, palette)
         load_asyncio()
         from mlconsole.tui.console import Console  # 150 ms, after the first rows are seen
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from mlconsole.domain.query import AGGREGATES, BUILTINS, parse
 from mlconsole.errors import QueryError
 from mlconsole.tui import places
+from mlconsole.tui.palettes import PALETTES
 from mlconsole.tui.places import Location
 from mlconsole.tui.widgets.line import Span
-from mlconsole.tui.widgets.look import PALETTES
 
 if TYPE_CHECKING:
     from mlconsole.tui.console import Console

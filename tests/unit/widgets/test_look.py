@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mlconsole.render.states import MARKS
-from mlconsole.tui.widgets.look import PALETTES, Look
+from mlconsole.tui.palettes import PALETTES
+from mlconsole.tui.widgets.look import Look
 
 TOKENS = sorted({token for palette in PALETTES.values() for token in palette} | {mark.token for mark in MARKS.values()})
 
