@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -187,6 +187,42 @@ def test_beside_an_idle_console_the_write_ahead_log_stays_short(
             longest = max(longest, catalog.store.checkpoints.wal_bytes())
     assert number * 4_000 > 16 << 20, "enough was written to tell"
     assert longest < 16 << 20
+
+
+@pytest.fixture
+def small_disk(home: Path) -> Iterator[Path]:
+    """An empty file system of 4 MiB in the place of the catalog."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(home)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system needs the right to mount")
+    yield home
+    subprocess.run(["umount", "-l", str(home)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """A file that leaves no byte free."""
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_on_a_full_disk_all_is_still_shown_and_an_ending_recorded(small_disk: Path, cli: Program) -> None:
+    run = cli.launch("sleep", "60")
+    filler = fill(small_disk)
+
+    shown = cli("run", "list")
+    assert (shown.code, run in shown.out) == (0, True)
+    read = cli("--read-only", "run", "show", run)
+    assert (read.code, read.err) == (0, "")
+    stopped = cli("run", "stop", run, "--yes")
+    assert (stopped.code, stopped.err) == (0, "")
+    assert cli.json("run", "show", run)["outcome"] == "cancelled"
+
+    filler.unlink()
+    assert cli("run", "delete", run, "--yes").code == 0
+    assert is_sound(small_disk)
 
 
 def write_until_full(home: Path, limit: int) -> list[str]:

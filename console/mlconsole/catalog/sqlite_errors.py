@@ -61,7 +61,7 @@ def of_sqlite(error: sqlite3.Error, path: Path) -> CatalogError:
     kind = code & 0xFF
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
         return CatalogBusy(f'The catalog "{path}" is locked by another process.', "Try again; see: mlconsole doctor")
-    if kind == sqlite3.SQLITE_FULL or code in FAILED_WRITES:
+    if is_no_space(error):
         return no_space(path, str(error))
     if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return damaged(path, str(error))
@@ -75,6 +75,12 @@ def of_sqlite(error: sqlite3.Error, path: Path) -> CatalogError:
     if kind == sqlite3.SQLITE_INTERRUPT:
         return SearchStopped("The search was stopped before it ended.", "Narrow the filter, or ask again.")
     return CatalogError(f'The catalog "{path}" refused: {error}.', "See: mlconsole doctor")
+
+
+def is_no_space(error: sqlite3.Error) -> bool:
+    """Whether the disk did not take a write."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code in FAILED_WRITES
 
 
 def of_system(error: OSError, path: Path) -> CatalogError:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from mlconsole.catalog import migrations, opening, reserve
 from mlconsole.catalog.places import MOUNTS, refuse_network_file_system
-from mlconsole.catalog.sqlite_errors import Translated
+from mlconsole.catalog.sqlite_errors import Translated, is_no_space
 from mlconsole.catalog.wal import Checkpoints
 from mlconsole.errors import CatalogBusy, CatalogError, CatalogReadOnly, DiskFull
 
@@ -89,12 +89,13 @@ class Store:
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is not None:
-            return found
+        return self._new_connection(self._connect) if found is None else found
+
+    def _new_connection(self, connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
         with self._guard:
             if self._on_network and self._all:
                 return self._all[0]
-            found = self._connect()
+            found = connect()
             self._close_those_of_ended_threads()
             self._local.connection = found
             self._all.append(found)
@@ -110,14 +111,17 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            # Sets the cache's size, for which SQLite reads the file: an error comes here if there is to be one.
-            connection = opening.connect(self.path, read_only=self.read_only)
-        except sqlite3.OperationalError:
-            # A catalog at rest in a folder that we may not write has no -wal, and SQLite could not make one.
-            if not self.read_only or self.checkpoints.wal_bytes():
+            return self._connect_as_meant()
+        except sqlite3.OperationalError as error:
+            # A catalog at rest has no -wal, and SQLite can make none in a folder that is full or not ours to write.
+            if self.checkpoints.wal_bytes() or not (self.read_only or is_no_space(error)):
                 raise
             self._is_immutable = True
             return opening.connect(self.path, read_only=True, immutable=True)
+
+    def _connect_as_meant(self) -> sqlite3.Connection:
+        # Sets the cache's size, for which SQLite reads the file: an error comes here if there is to be one.
+        connection = opening.connect(self.path, read_only=self.read_only)
         try:
             if self._on_network:
                 _use_alone(connection)
@@ -204,7 +208,7 @@ class Store:
 
     def _transaction(self, change: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         with self._guard if self._on_network else _NOTHING:
-            connection = self.connection()
+            connection = self._connection_to_write()
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self.check_identity()
             connection.execute("BEGIN IMMEDIATE")
@@ -219,6 +223,13 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
         return result
+
+    def _connection_to_write(self) -> sqlite3.Connection:
+        """This thread's connection; one that only reads, because the disk was full, is made anew."""
+        if not self._is_immutable:
+            return self.connection()
+        self._forget()
+        return self._new_connection(self._connect_as_meant)
 
     def checkpoint(self) -> bool:
         """Fold the write-ahead log into the file; False when another process is at it or a reader holds it."""
