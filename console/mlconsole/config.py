@@ -25,6 +25,8 @@ KNOWN_KEYS = {
     "gpus",
     "idle",
 }
+CHECKPOINTS = "checkpoints"
+"""The folder of a run that all its attempts save to and resume from."""
 IDLE_MODES = ("off", "proposing", "acting")
 ENDPOINT_KEYS = {"url", "kind", "every", "latency_ms", "requests", "errors", "error_rate"}
 ENDPOINT_KINDS = ("health", "prometheus")

@@ -177,3 +177,9 @@ def test_a_sign_of_life_ends_a_countdown(holder: Holder) -> None:
     alive = at(IDLE, 7400, facts=Facts(holder, cpu_percent=known(50.0)))
 
     assert last([*looks, alive]).verdict.step is Step.NONE
+
+
+def test_a_gpu_that_was_never_seen_doing_nothing_does_not_teach_what_it_draws_then() -> None:
+    look = replace(IDLE, power_w=known(400.0), idle_power_w=390.0)
+
+    assert next(each.activity for each in weigh(look, RULES) if each.sign is Sign.POWER) is Activity.ACTIVE

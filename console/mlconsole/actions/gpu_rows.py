@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -11,21 +10,24 @@ from functools import cached_property
 from mlconsole.actions.attribution import Marks
 from mlconsole.actions.context import Context
 from mlconsole.actions.rates import machine_here, rate_now
-from mlconsole.catalog.activity import metric_age_s
+from mlconsole.actions.run_signs import RunSigns
+from mlconsole.catalog.gpu_rollups import GpuHistory
 from mlconsole.catalog.keeps import keeps_on
 from mlconsole.domain.costs import share_per_h
 from mlconsole.domain.evidence import Facts, Holder, Look, look_at
-from mlconsole.domain.gpu import UNREAD, GpuProcess, GpuReading, GpuSnapshot, ProcessKind, Source, Value, known
+from mlconsole.domain.gpu import UNREAD, GpuProcess, GpuReading, GpuSnapshot, ProcessKind, Source, Value
+from mlconsole.domain.gpu_history import PastGpu
 from mlconsole.domain.gpu_rows import GpuReport, GpuRow, Keep
 from mlconsole.domain.idle import IdleClass, Step, Track, Verdict, follow
-from mlconsole.domain.jobs import Handle
 from mlconsole.domain.leases import Lease
 from mlconsole.domain.prices import Rate
 from mlconsole.domain.runs import Run
-from mlconsole.errors import MlconsoleError
-from mlconsole.plugin_api import KeepsLogs
+from mlconsole.errors import CatalogError, MlconsoleError
 from mlconsole.records import replace
 
+IDLE_POWER_HOLDS_S = 600.0
+IDLE_POWER_OF_S = 14 * 86_400
+"""The least that was drawn in so long is what a GPU draws when it does nothing."""
 SIMULATED_IDLE_S = 2460.0
 """A simulation does not begin with ten minutes in which nothing can be said."""
 CpuOf = Callable[[str, list[int], float], Value[float]]
@@ -61,6 +63,8 @@ class Follower:
         self.clock_s = clock_s
         self.is_far = is_far
         self._tracks: dict[str, Track] = {}
+        self._signs = RunSigns(ctx, is_far=is_far)
+        self._idle_powers: dict[str, tuple[float, float | None]] = {}
 
     def report(self, snapshot: GpuSnapshot) -> GpuReport:
         """What is known of each GPU after one more look."""
@@ -145,25 +149,24 @@ class Follower:
         cpu = (UNREAD if self.is_far else self.cpu_of(gpu.key, pids, self.clock_s())) if has_cpu else None
         if run is None or holder is not Holder.RUN:
             return Facts(holder, cpu_percent=cpu, price_microusd_per_h=price)
-        age_s = metric_age_s(self.ctx.catalog.store, run.number, self.ctx.clock())
-        metric_age = None if age_s is None else known(age_s)
-        log_age = UNREAD if self.is_far else self._log_age(run)
-        return Facts(holder, cpu, log_age, metric_age, price_microusd_per_h=price)
+        signs = self._signs.of(run, self.clock_s())
+        return Facts(
+            *(holder, cpu, signs.log_age_s, signs.metric_age_s, signs.metric_gap_s, signs.checkpoint_age_s),
+            price_microusd_per_h=price,
+        )
 
-    def _log_age(self, run: Run) -> Value[float] | None:
-        job = self.ctx.catalog.runs.job(run.number)
-        if job is None or job.handle is None:
+    def _idle_power_w(self, gpu: GpuReading) -> float | None:
+        """What this GPU was seen to draw when it did nothing; asked of its history now and then."""
+        if self.is_far or gpu.source is not Source.NVML or not _holders(gpu):
             return None
-        try:
-            backend = self.ctx.backend(job.backend)
-            handle = Handle(job.backend, job.token, job.handle)
-            path = backend.log_path(handle, "output") if isinstance(backend, KeepsLogs) else None
-            return known(max(0.0, self.ctx.clock().timestamp() - os.stat(path).st_mtime)) if path else None
-        except (OSError, MlconsoleError):
-            return UNREAD
+        asked_s, found = self._idle_powers.get(gpu.key, (self.clock_s() - IDLE_POWER_HOLDS_S, None))
+        if self.clock_s() - asked_s >= IDLE_POWER_HOLDS_S:
+            found = _least_power_w(self.ctx, gpu)
+            self._idle_powers[gpu.key] = (self.clock_s(), found)
+        return found
 
     def _verdict(self, gpu: GpuReading, facts: Facts, ended_at: datetime | None) -> Verdict:
-        look = look_at(gpu, facts, self.clock_s(), self.ctx.clock())
+        look = look_at(gpu, facts, self.clock_s(), self.ctx.clock(), self._idle_power_w(gpu))
         track = self._tracks.get(gpu.key) or _first(look)
         if gpu.source is Source.SIMULATED and gpu.key not in self._tracks:
             track = replace(track, idle_since_s=look.at_s - SIMULATED_IDLE_S)
@@ -172,6 +175,17 @@ class Follower:
             track = replace(track, ended_since_s=look.at_s - age_s)
         self._tracks[gpu.key] = follow(track, look)
         return self._tracks[gpu.key].verdict
+
+
+def _least_power_w(ctx: Context, gpu: GpuReading) -> float | None:
+    past = GpuHistory(ctx.settings.home, read_only=True)
+    try:
+        who = PastGpu(gpu.host, gpu.uuid, gpu.name, gpu.source)
+        return past.least_power_w(who, int(ctx.clock().timestamp()) - IDLE_POWER_OF_S)
+    except CatalogError:
+        return None
+    finally:
+        past.close()
 
 
 def _first(look: Look) -> Track:

@@ -21,7 +21,7 @@ from mlconsole.catalog.observations import apply_observation, set_handle
 from mlconsole.catalog.queue import set_job
 from mlconsole.catalog.run_changes import NewRun, insert_run, set_params, set_tags
 from mlconsole.catalog.sqlite_errors import Translated
-from mlconsole.config import launch_environment, python
+from mlconsole.config import CHECKPOINTS, launch_environment, python
 from mlconsole.domain.commands import config_files, default_name, params_of_argv
 from mlconsole.domain.jobs import Handle, JobSpec, LimitWarning, Observation, Resources
 from mlconsole.domain.plans import Effect, Plan, Step
@@ -46,7 +46,6 @@ MOST_PRIORITY = 1_000_000
 MOST_RANKS = 256
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 #: The folder of a run that all its attempts share: what one has saved, the next resumes from.
-CHECKPOINTS = "checkpoints"
 #: Tags that a launch gives: how many ranks the run has, and the copy of its code.
 NPROC, SNAPSHOT = "nproc", "snapshot"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from mlconsole import backends
 from mlconsole.actions import turns
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
+from mlconsole.actions.run_signs import last_written_s
 from mlconsole.actions.sync import refresh
+from mlconsole.config import CHECKPOINTS
 from mlconsole.domain.gpu import GpuSnapshot
 from mlconsole.domain.jobs import HostStatus
 from mlconsole.domain.plans import Effect, Plan, Step
@@ -85,15 +85,9 @@ def _line(run: Run, turn: int | None, why: str, places: dict[int, tuple[int, int
 def _silent_s(ctx: Context, line: JobLine) -> float | None:
     """How long ago anything of a run was last written here; None where nothing of it is here, as on another host."""
     home = ctx.settings.runs / line.id
-    folders = (ctx.catalog.attempt_directory(line.id, line.attempt) / "job", home / "log", home / "checkpoints")
-    newest = 0.0
-    for folder in folders:
-        try:
-            with os.scandir(folder) as entries:
-                newest = max([newest, *(entry.stat(follow_symlinks=False).st_mtime for entry in entries)])
-        except OSError:
-            continue
-    return max(0.0, ctx.clock().timestamp() - newest) if newest else None
+    folders = (ctx.catalog.attempt_directory(line.id, line.attempt) / "job", home / "log", home / CHECKPOINTS)
+    written_s = [at_s for folder in folders if (at_s := last_written_s(folder)) is not None]
+    return max(0.0, ctx.clock().timestamp() - max(written_s)) if written_s else None
 
 
 def folded(lines: list[JobLine]) -> list[JobLine]:

@@ -8,7 +8,13 @@ from typing import NamedTuple
 from mlconsole.catalog.store import Store
 from mlconsole.domain.times import to_us
 
-SELECT_LAST_POINT = "SELECT max(last_us) FROM metric WHERE run = :run"
+SELECT_PACE = """
+SELECT max(metric.last_us), max(metric.count), coalesce(run.started_us, run.created_us)
+FROM metric
+JOIN run ON run.n = metric.run
+WHERE metric.run = :run
+"""
+SELECT_LAST_ARTIFACT = "SELECT max(at_us) FROM artifact WHERE run = :run"
 LIVE = "('starting', 'running')"
 SELECT_HEADWAY = f"""
 SELECT run.id, run.name, run.reach, max(metric.last_us), max(metric.count), coalesce(run.started_us, run.created_us)
@@ -38,10 +44,26 @@ class Headway(NamedTuple):
     gap_s: float
 
 
-def metric_age_s(store: Store, run: int, now: datetime) -> float | None:
-    """Seconds since a run logged its newest point; None when it has logged none."""
-    last_us = store.read(SELECT_LAST_POINT, {"run": run})[0][0]
-    return None if last_us is None else max(0.0, (to_us(now) - last_us) / 1_000_000)
+def metric_pace_s(store: Store, run: int, now: datetime) -> tuple[float | None, float | None]:
+    """Seconds since a run logged its newest point, and the usual pause between two; None when it has logged none."""
+    ((last_us, count, started_us),) = store.read(SELECT_PACE, {"run": run})
+    if last_us is None:
+        return None, None
+    return _since_s(last_us, now), _pause_s(last_us, count, started_us)
+
+
+def artifact_age_s(store: Store, run: int, now: datetime) -> float | None:
+    """Seconds since a run logged its newest artifact; None when it has logged none."""
+    ((last_us,),) = store.read(SELECT_LAST_ARTIFACT, {"run": run})
+    return None if last_us is None else _since_s(last_us, now)
+
+
+def _since_s(then_us: int, now: datetime) -> float:
+    return max(0.0, (to_us(now) - then_us) / 1e6)
+
+
+def _pause_s(last_us: int, count: int, started_us: int) -> float:
+    return max(0.0, (last_us - started_us) / 1e6) / max(1, count)
 
 
 def live_headway(store: Store, now: datetime) -> list[Headway]:
@@ -51,8 +73,8 @@ def live_headway(store: Store, now: datetime) -> list[Headway]:
             str(id_),
             str(name),
             reach == "ok",
-            max(0.0, (to_us(now) - last_us) / 1e6),
-            max(0.0, (last_us - started_us) / 1e6) / max(1, count),
+            _since_s(last_us, now),
+            _pause_s(last_us, count, started_us),
         )
         for id_, name, reach, last_us, count, started_us in store.read(SELECT_HEADWAY)
     ]

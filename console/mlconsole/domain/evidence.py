@@ -60,6 +60,7 @@ class Rules:
     power_part: float = 0.15
     hard_power_part: float = 0.3
     unknown_idle_power_part: float = 0.2
+    most_idle_power_part: float = 0.4
     quiet_s: float = 120.0
     checkpoint_quiet_s: float = 300.0
     held_s: float = 300.0
@@ -166,10 +167,14 @@ def _power(look: Look, rules: Rules) -> Evidence | None:
 
 
 def idle_power_w(look: Look, rules: Rules) -> float:
-    """What the GPU draws when it does nothing: the least that was seen, or a careful part of its limit."""
-    if look.idle_power_w is not None:
+    """What the GPU draws when it does nothing: the least that was seen, or a careful part of its limit.
+
+    A least that is much of the limit is that of a GPU which was never seen doing nothing.
+    """
+    limit_w = look.power_limit_w.value or 0.0
+    if look.idle_power_w is not None and look.idle_power_w <= rules.most_idle_power_part * limit_w:
         return look.idle_power_w
-    return rules.unknown_idle_power_part * (look.power_limit_w.value or 0.0)
+    return rules.unknown_idle_power_part * limit_w
 
 
 def _older(value: Value[float], by_s: float, *, is_constant: bool = False) -> Value[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,12 +14,14 @@ import pytest
 from mlconsole.actions.attribution import Marks
 from mlconsole.actions.context import Context
 from mlconsole.actions.gpu_rows import Follower, wasted_microusd_per_h
+from mlconsole.catalog.gpu_rollups import GpuHistory
 from mlconsole.catalog.keeps import put_keep
 from mlconsole.catalog.machines import ensure_machine, put_rate
 from mlconsole.catalog.run_changes import NewRun, insert_run, set_columns
 from mlconsole.config import Settings
-from mlconsole.domain.evidence import Holder
-from mlconsole.domain.gpu import DriverState, GpuProcess, GpuReading, GpuSnapshot, known, missing
+from mlconsole.domain.evidence import Holder, Sign
+from mlconsole.domain.gpu import DriverState, GpuProcess, GpuReading, GpuSnapshot, Source, known, missing
+from mlconsole.domain.gpu_history import Bucket, PastGpu, Stat
 from mlconsole.domain.gpu_rows import GpuRow, Keep
 from mlconsole.domain.idle import IdleClass, Step
 from mlconsole.domain.prices import Rate, Tenure
@@ -52,6 +56,16 @@ class World:
         number = self.ctx.catalog.write(lambda db: insert_run(db, new, "made by a test"))
         if ended:
             self.ctx.catalog.write(lambda db: set_columns(db, number, state="ended", ended_us=to_us(ended)))
+
+    def metric(self, run_id: str, count: int, last: datetime) -> None:
+        """The run has logged so many points, the last of them then."""
+
+        def put(db: sqlite3.Connection) -> None:
+            db.execute("INSERT INTO key (n, name) VALUES (1, 'loss')")
+            row = f"SELECT n, 1, 0.5, 0.5, 0.5, {count}, {count}, 0, 0, {to_us(last)} FROM run WHERE id = '{run_id}'"
+            db.execute(f"INSERT INTO metric {row}")
+
+        self.ctx.catalog.write(put)
 
     def look(self, **fields: object) -> GpuRow:
         idle = GpuReading(
@@ -175,6 +189,41 @@ def test_a_gpu_that_nobody_holds_is_empty_and_its_price_is_wasted(world: World) 
     assert row.is_wasted
 
 
+def test_a_live_run_that_saves_checkpoints_is_at_work(world: World) -> None:
+    world.run("aaaa")
+    world.process(42, "MLCONSOLE_JOB=aaaa.1")
+    world.follower.cpu_of = lambda key, pids, now_s: known(0.0)
+    shard = world.ctx.settings.runs / "aaaa" / "checkpoints" / "step-9" / "shard-0.pt"
+    shard.parent.mkdir(parents=True)
+
+    classes = []
+    for written in (True, True, True, False, False, False, False):
+        for _ in range(10):
+            world.pass_time(20)
+            if written:
+                shard.write_bytes(b"x")
+                os.utime(shard, (world.now.timestamp(), world.now.timestamp()))
+            row = world.look()
+        classes.append(row.idle_class)
+    said = {each.sign: each.words for each in row.evidence}
+
+    assert classes[:3] == [IdleClass.BUSY] * 3
+    assert classes[-1] is IdleClass.HELD
+    assert said[Sign.CHECKPOINTS] == "last written 800 s ago"
+
+
+def test_a_run_that_logs_seldom_is_not_said_to_stall(world: World) -> None:
+    world.run("aaaa")
+    world.process(42, "MLCONSOLE_JOB=aaaa.1")
+    world.follower.cpu_of = lambda key, pids, now_s: known(100.0)
+    world.metric("aaaa", count=2, last=world.now + timedelta(hours=2))
+    world.pass_time(3 * 3600)
+
+    assert world.look().idle_class is IdleClass.BUSY
+    world.pass_time(20 * 3600)
+    assert [world.look().idle_class for _ in range(20) if world.pass_time(20) is None][-1] is IdleClass.STALLED
+
+
 def test_an_unknown_price_wastes_an_unknown_sum(world: World) -> None:
     row = world.look()
 
@@ -191,3 +240,18 @@ def test_a_kept_zombie_is_marked_and_nothing_more_is_proposed(world: World) -> N
     row = world.look()
 
     assert (row.idle_class, row.step, row.keep) == (IdleClass.ZOMBIE, Step.MARK, keep)
+
+
+def test_what_a_gpu_drew_when_it_did_nothing_is_learnt_from_its_past(world: World) -> None:
+    world.process(42)
+    before = world.look(power_w=known(200.0))
+    past = GpuHistory(world.ctx.settings.home)
+    assert past.may_record()
+    who = PastGpu(HOST, "GPU-0", "H100", Source.NVML)
+    past.record([Bucket(who, int(NOW.timestamp()) - 3600, 10, {"power_w": Stat(10, 700.0, 70.0, 70.0)})])
+    past.close()
+    world.pass_time(700)
+
+    after = world.look(power_w=known(200.0))
+
+    assert [e.activity for row in (before, after) for e in row.evidence if e.sign is Sign.POWER] == ["idle", "active"]
