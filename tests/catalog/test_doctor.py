@@ -58,6 +58,19 @@ def test_no_catalog_is_nothing_bad_and_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+def test_a_file_in_the_place_of_the_catalogs_directory_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    assert [finding.level for finding in about(findings(tmp_path / "home"), "place")] == ["failure"]
+
+
+def test_another_programs_file_in_the_catalogs_place_is_a_failure(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as db:
+        db.execute("CREATE TABLE theirs (a)")
+    found = findings(tmp_path)
+    assert "another program" in " ".join(finding.message for finding in found if finding.level == "failure")
+    assert not about(found, "catalog")
+
+
 def test_the_wal_reset_bug_and_what_is_done_about_it_are_said(catalog: Catalog) -> None:
     text = " ".join(f"{finding.message} {finding.hint}" for finding in about(findings(catalog.home), "sqlite"))
     assert sqlite3.sqlite_version in text

@@ -74,8 +74,12 @@ def _is_importable(name: str) -> bool:
 
 
 def _place(ctx: Context) -> Iterator[Finding]:
+    home = ctx.settings.home
+    if home.exists() and not home.is_dir():
+        yield Finding("failure", "place", f'"{home}" is no directory.', "Choose another: --catalog DIR.")
+        return
     place = health.place_of(ctx.settings.database)
-    where = f"{ctx.settings.home} on {place.kind} at {place.mount}"
+    where = f"{home} on {place.kind} at {place.mount}"
     if place.is_network and not ctx.settings.network_home:
         hint = "Choose a local disk: --catalog DIR or MLCONSOLE_HOME."
         yield Finding("failure", "place", f"{where}: locks fail on a network file system.", hint)

@@ -65,6 +65,7 @@ def structure_of(catalog: Path) -> Structure:
     """
     with Translated(catalog), closing(opening.connect(catalog, read_only=True)) as db:
         opening.refuse_foreign(db, catalog, read_only=True)
+        opening.refuse_tables_of_others(db, catalog)
         return Structure(opening.version_of(db), migrations.VERSION, first_fault(db, "quick_check"))
 
 

@@ -65,6 +65,16 @@ def _refuse_other_program(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, "it is an SQLite file of another program")
 
 
+def refuse_tables_of_others(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise when the file has seen none of our migrations and has tables all the same.
+
+    Raises:
+        CatalogDamaged: it is some other SQLite file.
+    """
+    if version_of(connection) == 0 and connection.execute(OWN_TABLES).fetchone()[0]:
+        raise damaged(path, "it is an SQLite file of another program")
+
+
 def newer(path: Path, version: int) -> CatalogNewer:
     """The error for a catalog that is ahead of this program."""
     known = migrations.VERSION
@@ -135,11 +145,9 @@ def _refuse_lost(path: Path, anchor: Path) -> None:
 def _version_to_migrate(path: Path) -> int:
     connection = sqlite3.connect(path, timeout=MIGRATION_BUSY_MS / 1000)
     try:
-        version = version_of(connection)
-        if version == 0 and connection.execute(OWN_TABLES).fetchone()[0]:
-            raise damaged(path, "it is an SQLite file of another program")
+        refuse_tables_of_others(connection, path)
         _refuse_other_program(connection, path)
-        return version
+        return version_of(connection)
     finally:
         connection.close()
 
