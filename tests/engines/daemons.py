@@ -1,4 +1,7 @@
-"""Long-lived processes of an engine: started in a session of their own, ended by their pid, never by a name."""
+"""Long-lived processes of an engine: started in a session of their own, ended by their pid, never by a name.
+
+They end with the test run that started them, also where that is killed: the next one finds their ports free.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ from pathlib import Path
 
 #: Tells the engines of one test run from those of another on the same machine: in names, addresses and ports.
 OWN = os.getpid() % 250
+
+#: Ends a process with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
+LEASH = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 class NotHad(Exception):
@@ -39,7 +45,11 @@ def wait_for(fact: Callable[[], object], what: str, within_s: float = 60.0) -> N
 
 def run(*argv: object, check: bool = True, env: Mapping[str, str] | None = None, within_s: float = 120.0) -> str:
     """What a command printed."""
-    done = subprocess.run([str(each) for each in argv], capture_output=True, text=True, env=env, timeout=within_s)
+    words = [str(each) for each in argv]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=within_s)
+    except subprocess.TimeoutExpired:
+        raise NotHad(f"{argv[0]} has not ended within {within_s:g} s") from None
     if check and done.returncode:
         raise NotHad(f"{argv[0]} failed: {(done.stderr or done.stdout).strip()[-300:]}")
     return done.stdout
@@ -56,7 +66,7 @@ class Daemons:
     def start(self, name: str, argv: Sequence[object], env: Mapping[str, str] | None = None) -> None:
         with open(self.logs / f"{name}.log", "ab") as log:
             self.all[name] = subprocess.Popen(
-                [str(each) for each in argv],
+                [*LEASH, *(str(each) for each in argv)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

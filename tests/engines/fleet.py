@@ -64,7 +64,7 @@ class Fleet:
         return f"{NET}.{10 + number}"
 
     def up(self) -> None:
-        needs("sshd", "ssh", "ssh-keygen", "ip", "unshare")
+        needs("sshd", "ssh", "ssh-keygen", "ip", "setpriv", "unshare")
         self.down()
         Path("/run/sshd").mkdir(exist_ok=True)
         run("ip", "link", "add", PREFIX, "type", "bridge")

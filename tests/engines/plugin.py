@@ -34,9 +34,13 @@ class Engines:
         self.up: dict[str, Engine] = {}
         self.missing: dict[str, str] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
-        for name in names:
-            self._start(name)
-        self._configure()
+        try:
+            for name in names:
+                self._start(name)
+            self._configure()
+        except BaseException:
+            self.close()
+            raise
 
     @staticmethod
     def folder_of(config: pytest.Config) -> Path:

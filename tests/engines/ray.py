@@ -43,7 +43,7 @@ class Ray:
         self.program = Path()
 
     def up(self) -> None:
-        needs("ip")
+        needs("ip", "setpriv")
         self.down()
         if len(str(self.folder)) > 44:
             raise NotHad(f"its unix sockets want a shorter path than {self.folder}")

@@ -50,6 +50,8 @@ def test_a_key_that_only_the_agent_holds_opens_the_way(
     config = tmp_path / "config"
     text = engine.config.read_text().replace(f"IdentityFile {engine.folder}/key", "IdentityFile none")
     config.write_text(text.replace("IdentitiesOnly yes", "IdentitiesOnly no"))
+    # Connections that other tests have open lead to the same host: this one has none to share.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(engine.folder))
     socket = tmp_path / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:
