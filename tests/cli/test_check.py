@@ -185,6 +185,16 @@ def test_a_line_with_too_many_fields_another_separator_and_an_open_quote_are_tol
     assert [one["check"] for one in torn["findings"] if one["level"] == "note"] == ["quotes"]
 
 
+def test_expectations_that_were_edited_are_not_written_over(cli: Program, data: Path) -> None:
+    cli("dataset", "check", "good.csv", "--infer", "kept.toml")
+    (cli.cwd / "kept.toml").write_text("# edited\n")
+
+    again = cli("dataset", "check", "good.csv", "--infer", "kept.toml")
+
+    assert again.code == 2 and "is there already" in again.err
+    assert (cli.cwd / "kept.toml").read_text() == "# edited\n"
+
+
 def test_files_that_cannot_be_read_are_found_and_the_others_are_checked(cli: Program, data: Path) -> None:
     live = cli.cwd / "many"
     live.mkdir()

@@ -37,9 +37,12 @@ def check_data(ctx: Context, params: CheckParams) -> CheckReport:
     """What is wrong with data. A failure is told to policies where there is a catalog that can be written.
 
     Raises:
-        UsageError: there is no such data, or the expectations are none.
+        UsageError: there is no such data, the expectations are none, or the file for new ones is there already.
         ActionFailed: it cannot be read.
     """
+    if params.infer and os.path.exists(params.infer):
+        hint = "Name another file, or remove it first."
+        raise UsageError(f'"{params.infer}" is there already, and somebody may have edited it.', hint)
     from mlconsole.actions.tables import table_named  # 5 ms, and polars: for data
     from mlconsole.drift import expectations
 
