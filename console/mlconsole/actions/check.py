@@ -13,7 +13,7 @@ from mlconsole.actions.files import write_text
 from mlconsole.domain.drift import CheckFinding, CheckReport
 from mlconsole.domain.expectations import Expectations
 from mlconsole.domain.plans import Effect
-from mlconsole.errors import ActionFailed
+from mlconsole.errors import ActionFailed, UsageError
 from mlconsole.records import record
 
 if TYPE_CHECKING:
