@@ -56,6 +56,18 @@ def test_a_figure_that_the_driver_does_not_tell_is_null_with_the_reason(lab: tup
     assert item["missing"]["temperature_c"] == "not supported"
 
 
+def test_the_list_says_why_there_is_a_question_mark(lab: tuple[Program, FakeDriver]) -> None:
+    program, driver = lab
+    driver.write("fail nvmlDeviceGetTemperature -1 3", "fail nvmlDeviceGetUtilizationRates 1 4")
+    driver.write("fail nvmlDeviceGetComputeRunningProcesses_v3 0 4")
+
+    lines = program("gpu", "list").out.splitlines()
+
+    assert "GPU 0: its processes cannot be seen: no permission" in lines
+    assert "TEMP of every GPU: not supported" in lines
+    assert "USE of GPU 1: no permission" in lines
+
+
 def program_of(program: Program, run: str) -> int:
     """The pid that a run's program said."""
     wait_until(lambda: program("run", "logs", run).out.endswith("\n"), "the program to say its pid")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlconsole.domain.gpu import FIGURES, GpuProcess
+from mlconsole.domain.gpu import FIGURES, GpuProcess, MigInstance
 from mlconsole.domain.gpu_rows import GpuPast, GpuReport, GpuRow
 from mlconsole.domain.times import iso
 
@@ -55,7 +55,7 @@ def _row(row: GpuRow) -> Document:
         "health": gpu.health.value,
         **{name: gpu.figure(name).value for name in FIGURES},
         "throttle": gpu.throttle.value,
-        "mig": [{"uuid": each.uuid, "profile": each.profile} for each in gpu.mig.value or ()],
+        "mig": [_instance(each) for each in gpu.mig.value or ()],
         "xids": [{"at": iso(each.at), "code": each.code, "text": each.words} for each in gpu.xids],
         "missing": {name: gpu.figure(name).why for name in FIGURES if not gpu.figure(name).is_known},
         "processes": None if gpu.processes.value is None else [_process(each) for each in gpu.processes.value],
@@ -71,6 +71,15 @@ def _row(row: GpuRow) -> Document:
         "price_usd_per_h": None if row.price_microusd_per_h is None else row.price_microusd_per_h / 1_000_000,
         "age_s": gpu.age_s,
         "source": gpu.source.value,
+    }
+
+
+def _instance(each: MigInstance) -> Document:
+    return {
+        "uuid": each.uuid,
+        "profile": each.profile,
+        "memory_used_mib": each.memory_used_mib.value,
+        "memory_total_mib": each.memory_total_mib.value,
     }
 
 

@@ -13,6 +13,12 @@ from mlconsole.render.sanitise import clean
 from mlconsole.render.spark import sparkline
 from mlconsole.render.tables import table
 
+FIGURES = {
+    "USE": "utilization_percent",
+    "MEMORY": "memory_used_mib",
+    "POWER": "power_w",
+    "TEMP": "temperature_c",
+}
 OLD_S, FAR_OLD_S = 5.0, 20.0
 """From this age on a state is told with it: this machine's, another host's."""
 
@@ -63,10 +69,29 @@ def _table(rows: Sequence[GpuRow], *, has_hosts: bool) -> list[str]:
             until = f"{row.keep.until:%Y-%m-%d %H:%M} UTC"
             out.append(clean(f"{name}: kept until {until} by {row.keep.who}: {row.keep.why}", 1000))
         gpu = row.reading
+        if gpu.health is GpuHealth.OK and gpu.processes.value is None:
+            out.append(clean(f"{name}: its processes cannot be seen: {gpu.processes.why}", 1000))
         out += [clean(f"{name}: {words}", 1000) for words in gpu.troubles]
         out += [clean(f"{name}: {_instance(each)}", 1000) for each in gpu.mig.value or ()]
         out += [clean(f"{name}: {_process(each, gpu.mig_of(each))}", 1000) for each in gpu.processes.value or ()]
-    return out
+    return out + _unknown(rows, has_hosts=has_hosts)
+
+
+def _unknown(rows: Sequence[GpuRow], *, has_hosts: bool) -> list[str]:
+    """Why there is a question mark, for each column and reason once."""
+    of: dict[tuple[str, str], list[str]] = {}
+    well = [row for row in rows if row.reading.health is GpuHealth.OK]
+    for row in well:
+        for title, figure in FIGURES.items():
+            value = row.reading.figure(figure)
+            if value.value is None:
+                label = f"{row.reading.host}:{row.reading.index}" if has_hosts else row.label
+                of.setdefault((title, value.why), []).append(label)
+    found = []
+    for (title, why), gpus in of.items():
+        which = "every GPU" if len(gpus) == len(well) > 1 else f"GPU {', '.join(gpus)}"
+        found.append(clean(f"{title} of {which}: {why}", 1000))
+    return found
 
 
 def _row(row: GpuRow) -> tuple[str, ...]:

@@ -88,9 +88,9 @@ def price_words(report: CostReport) -> list[str]:
 
 
 def _item(item: CostItem) -> tuple[str, ...]:
-    kwh = "-" if item.kwh is None else f"{item.kwh:,.1f}"
+    kwh = "-" if item.kwh is None else f"{item.kwh:,.2f}"
     label = item.label if item.label != item.key else ""
-    return item.key, label, usd(item.microusd), f"{item.gpu_hours:,.1f}", kwh
+    return item.key, label, usd(item.microusd), f"{item.gpu_hours:,.2f}", kwh
 
 
 def _since(report: CostReport) -> str:

@@ -307,15 +307,17 @@ def _state(row: GpuRow) -> Cell:
 def _why(row: GpuRow) -> Cell:
     """Why it is what it is, and what is wrong with it.
 
-    Of one at work that is the sign that says so, without its figure, which wavers and stands on its page; trouble goes
-    before it.
+    Of one at work that is the sign that says so, without its figure, which wavers and stands on its page; a reason why
+    there is no figure stands still. Trouble goes before it.
     """
     if row.away:
         return row.away, "warn"
     if row.reading.health is not GpuHealth.OK:
         return "; ".join((row.reading.health.words, *row.reading.troubles)), "state.bad"
     is_well = row.idle_class in (IdleClass.BUSY, IdleClass.EMPTY)
-    why = row.why.partition(": ")[0] if row.idle_class is IdleClass.BUSY else row.why
+    sign, _, words = row.why.partition(": ")
+    wavers = row.idle_class is IdleClass.BUSY and any(letter.isdecimal() for letter in words)
+    why = sign if wavers else row.why
     if troubles := row.reading.troubles:
         return "; ".join(troubles if is_well else (why, *troubles)), "state.bad"
     return why, "dim"
