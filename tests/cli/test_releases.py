@@ -154,6 +154,39 @@ def test_a_failed_gate_goes_back_by_itself_and_the_release_is_quarantined(slot: 
     program.json("release", "lift", "v3")
 
 
+def test_what_compares_with_the_present_release_holds_up_no_way_back_and_no_first_rollout(
+    slot: tuple[Program, str, Path],
+) -> None:
+    program, name, place = slot
+    program.json("env", "set", name, "--gate", "metric:acc>=present", "--gate", "metric:acc>=0.4")
+
+    first = program.json("env", "rollout", name, "v1", "--yes")
+    program.json("env", "rollout", name, "v2", "--yes")
+    plan = program("rollback", name, "--dry-run")
+    back = program.json("rollback", name, "--yes")
+
+    assert [(one["answer"], one["words"]) for one in first["gates"]] == [
+        ("none", "nothing was live to compare with"),
+        ("pass", "0.5 against 0.4"),
+    ]
+    assert "metric:acc>=present is not asked: a way back is not compared with what it leaves" in plan.out
+    assert (back["state"], back["answer"], live(place)) == ("done", "pass", 0.5)
+    assert program.json("release", "show", "v1")["quarantine"] is None
+
+
+def test_what_stands_against_a_rollout_is_said_first(slot: tuple[Program, str, Path]) -> None:
+    program, name, _ = slot
+    program.json("env", "rollout", name, "v1", "--yes")
+    program.json("env", "pin", name, "--reason", "an audit")
+
+    plan = program("env", "rollout", name, "v2", "--dry-run").out.splitlines()
+
+    assert "from v1 to v2" in plan[1]
+    assert plan[2].startswith("  2. ▲ stands against it: ") and "an audit" in plan[2]
+    assert plan[3] == "  3. model changes: m@1 becomes m@2"
+    assert plan[4] == "  4. stays: code service, data digits@1, config c.json, env lock.txt"
+
+
 def test_a_rollback_goes_to_what_was_good_and_further_back_the_next_time(slot: tuple[Program, str, Path]) -> None:
     program, name, place = slot
     for release in ("v1", "v2"):
@@ -182,7 +215,7 @@ def test_one_part_goes_back_alone_and_the_others_stay_byte_identical(slot: tuple
 
     assert {"action", "effect", "steps", "cost_usd", "irreversible"} <= set(plan) and plan["effect"] == "destroy"
     said = " ".join(step["text"] for step in plan["steps"])
-    assert "config goes back alone" in said and "model stays: m@2" in said
+    assert "config goes back alone" in said and "model m@2" in said
     assert now["config"] == first["config"]
     assert {a: now["members"][a]["content"] for a in ("code", "data", "model", "env")} == {
         a: before["members"][a]["content"] for a in ("code", "data", "model", "env")

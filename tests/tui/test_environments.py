@@ -64,12 +64,26 @@ async def test_a_release_is_rolled_out_and_one_part_of_it_taken_back(shop: Shop)
         await user.presses("b", "tab")
         await user.types("config")
         await user.presses("ctrl+s")
-        await user.sees("config goes back alone", "code stays")
+        await user.sees("config goes back alone", "stays: code")
         await user.types("prod")
         await user.presses("enter")
         await user.sees("#3", "rollback")
     assert config(shop) == '{"threshold": 1}'
     shop.check()
+
+
+@pytest.mark.parametrize("place", [("environments", ""), ("environment", "prod")])
+async def test_what_was_planned_is_not_done_to_what_others_moved_meanwhile(shop: Shop, place: tuple[str, str]) -> None:
+    shop.rollout("two")
+    async with opened(console(shop, *place), (120, 40)) as user:
+        await user.sees("prod", "two")
+        await user.presses("b", "ctrl+s")
+        await user.sees("from two to one", "--expect=2")
+        shop.rollout("one")
+        await user.types("prod")
+        await user.presses("enter")
+        await user.sees("at generation 3, not at 2; nothing was changed")
+    assert config(shop) == '{"threshold": 1}'
 
 
 async def test_nothing_moves_before_the_name_is_typed(shop: Shop) -> None:

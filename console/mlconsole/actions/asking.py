@@ -34,14 +34,15 @@ TAG = "release"
 def ask(ctx: Context, environment: Environment, rollout: Rollout, folder: str) -> list[GateAnswer]:
     """The answers of an environment's gates about the release that is being rolled out.
 
-    What compares with the release before is not asked of one that is taken back by itself.
+    What compares with the release before is asked where another takes its place for being better, and there alone.
     """
     release = ctx.catalog.releases.by_id(rollout.release_id)
     before = ctx.catalog.releases.by_id(rollout.before_id) if rollout.before_id else None
-    gates = [gate for gate in environment.gates if not (gate.is_relative and rollout.kind is RolloutKind.AUTOMATIC)]
     out = []
-    for gate in gates:
-        if gate.kind is GateKind.METRIC:
+    for gate in environment.gates:
+        if why := not_compared(gate, rollout.kind, before):
+            out.append(GateAnswer(gate.words, Answer.NONE, why))
+        elif gate.kind is GateKind.METRIC:
             present = metrics_of(ctx, before) if before and gate.is_relative else {}
             out.append(metric_answer(gate, metrics_of(ctx, release), present))
         elif gate.kind is GateKind.COMMAND:
@@ -49,6 +50,17 @@ def ask(ctx: Context, environment: Environment, rollout: Rollout, folder: str) -
         else:
             out.append(_http(gate, environment))
     return out
+
+
+def not_compared(gate: Gate, kind: RolloutKind, before: Release | None) -> str:
+    """Why a gate is not asked; empty where it is."""
+    if not gate.is_relative:
+        return ""
+    if kind is RolloutKind.REPAIR:
+        return "what is repaired is not compared with itself"
+    if kind is not RolloutKind.ROLLOUT:
+        return "a way back is not compared with what it leaves"
+    return "" if before else "nothing was live to compare with"
 
 
 def metrics_of(ctx: Context, release: Release) -> Mapping[str, float | None]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from sqlite3 import Connection
 
+from mlconsole.actions.asking import not_compared
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.environments import NameParams, under_way
@@ -94,20 +95,19 @@ def steps_of(ctx: Context, asked: Asked) -> Iterator[Step]:
     where = f'"{environment.name}"'
     yield Step(f"{where} goes from {before.label if before else 'nothing'} to {release.label}", environment.target)
     changed = changed_axes(before, release)
-    for axis in Axis:
-        old, new = before.members.get(axis) if before else None, release.members.get(axis)
-        if axis in changed:
-            yield Step(f"{axis.value} changes: {old.label if old else '-'} becomes {new.label if new else '-'}")
-        elif new is not None:
-            yield Step(f"{axis.value} stays: {new.label}")
-    for one in release.checks:
-        if one.verdict is not Verdict.PROVEN:
-            yield Step(f"{one.verdict.value}: {one.words}")
     found = troubles(ctx, environment, release, asked.kind, asked.override, is_thorough=False)
     if why := refusal(ctx, environment):
         found.insert(0, why)
     for trouble in found:
-        yield Step(f"stands against it: {trouble}")
+        yield Step(f"stands against it: {trouble}", warns=True)
+    for axis in (one for one in Axis if one in changed):
+        old, new = before.members.get(axis) if before else None, release.members.get(axis)
+        yield Step(f"{axis.value} changes: {old.label if old else '-'} becomes {new.label if new else '-'}")
+    if stays := [f"{axis.value} {one.label}" for axis, one in release.members.items() if axis not in changed]:
+        yield Step(f"stays: {', '.join(stays)}")
+    for one in release.checks:
+        if one.verdict is not Verdict.PROVEN:
+            yield Step(f"{one.verdict.value}: {one.words}")
     if not any("bytes" in trouble or "has changed" in trouble for trouble in found):
         yield Step("the bytes of every part are there; they are read again before anything moves")
     yield Step(f"the pointer moves to generation {generation}, and the target makes it live", environment.host)
@@ -118,7 +118,8 @@ def _asked_of(environment: Environment, asked: Asked) -> Iterator[Step]:
     if environment.bake_s:
         yield Step(f"it is looked at for {environment.bake_s:g} s")
     for gate in environment.gates:
-        yield Step(f"gate: {brief(gate.words)}")
+        why_not = not_compared(gate, asked.kind, environment.release)
+        yield Step(f"gate: {brief(gate.words)}{f' is not asked: {why_not}' if why_not else ''}")
     if not environment.gates:
         yield Step("no gate is asked: nothing says whether it is good")
     elif asked.environment.release is not None:

@@ -17,10 +17,11 @@ class Effect(StrEnum):
 
 @record
 class Step:
-    """One thing a plan does, in words, and what it touches."""
+    """One thing a plan does, in words, and what it touches; ``warns`` where a person has to see it first."""
 
     text: str
     touches: str = ""
+    warns: bool = False
 
 
 @record

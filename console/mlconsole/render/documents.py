@@ -192,7 +192,7 @@ def plan_document(plan: Plan) -> Document:
         "kind": "plan",
         "action": plan.action,
         "effect": plan.effect.value,
-        "steps": [{"text": step.text, "touches": step.touches} for step in plan.steps],
+        "steps": [{"text": step.text, "touches": step.touches, "warns": step.warns} for step in plan.steps],
         "cost_usd": None if plan.cost_microusd is None else plan.cost_microusd / 1_000_000,
         "irreversible": list(plan.irreversible),
         "command": plan.command,

@@ -11,7 +11,8 @@ def plan_lines(plan: Plan) -> list[str]:
     """A plan as a person reads it."""
     out = [f"Plan: {plan.action} ({plan.effect.value})"]
     out += [
-        f"  {i}. {clean(step.text, 1000)}" + (f"  [{clean(step.touches, 300)}]" if step.touches else "")
+        f"  {i}. {'▲ ' * step.warns}{clean(step.text, 1000)}"
+        + (f"  [{clean(step.touches, 300)}]" if step.touches else "")
         for i, step in enumerate(plan.steps, 1)
     ]
     if plan.cost_microusd is not None:

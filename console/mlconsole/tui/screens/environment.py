@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
@@ -17,6 +17,8 @@ from mlconsole.tui.places import Location
 from mlconsole.tui.screens.sections import SectionScreen, section_bindings
 from mlconsole.tui.widgets.line import Span
 
+MOVES = ("env rollout", "rollback")
+"""Actions that can be held to a generation."""
 SECTIONS = ("timeline", "parts", "gates", "contracts", "rollout")
 
 
@@ -44,6 +46,12 @@ class EnvironmentScreen(SectionScreen):
     def filled(self, cursor: str) -> object:
         """This environment."""
         return self.location.target
+
+    def widened(self, action: str, given: dict[str, Any]) -> dict[str, Any]:
+        """A move is one of the generation that is on the screen: of two who move it at once, one is told."""
+        if action in MOVES and self._seen is not None:
+            return {**given, "expect": self._seen.page.environment.pointer.generation}
+        return given
 
     def look_again(self) -> None:
         """Read the environment again."""

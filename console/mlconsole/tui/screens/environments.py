@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mlconsole.actions.environments import page_of
 from mlconsole.domain.contracts import Axis
@@ -10,6 +10,7 @@ from mlconsole.domain.environments import EnvironmentPage
 from mlconsole.render import numbers
 from mlconsole.tui.environment_pages import seen, standing
 from mlconsole.tui.places import Location
+from mlconsole.tui.screens.environment import MOVES
 from mlconsole.tui.screens.lists import ListScreen
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.rows import Cell, Row
@@ -59,6 +60,13 @@ class EnvironmentsScreen(ListScreen):
     def filled(self, cursor: str) -> object:
         """The environment under the cursor."""
         return self.table.cursor_key
+
+    def widened(self, action: str, given: dict[str, Any]) -> dict[str, Any]:
+        """A move is one of the generation that is on the screen: of two who move it at once, one is told."""
+        generation = next(
+            (dict(row.values)["generation"] for row in self._rows if row.key == self.table.cursor_key), None
+        )
+        return {**given, "expect": generation} if action in MOVES and generation is not None else given
 
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here."""
