@@ -426,6 +426,20 @@ def test_a_new_baseline_judges_new_windows_and_leaves_the_old_ones_their_verdict
     assert cli.json("audit", "list")["items"] and cli("monitor", "remove", "churn", "--yes").code == 0
 
 
+def test_an_alert_of_a_missing_column_says_so_and_a_replay_counts_it(cli: Program, data: Path) -> None:
+    add(cli, "--opens", "2/3")
+    lacking = "\n".join(",".join(line.split(",")[:2]) for line in table(600).splitlines())
+    (data / "live/a.csv").write_text(lacking)
+
+    cli("monitor", "check", "churn")
+    alert = cli.json("alert", "list")["items"][0]
+    replayed = cli.json("monitor", "replay", "churn")
+
+    assert alert["title"] == "in rows 401 to 600 the data is not as expected: plan: the column is missing, and 1 more"
+    assert {one["alerts"] for one in replayed["thresholds"]} == {1}
+    assert cli.json("monitor", "show", "churn")["recent"][-1]["worst"] == "plan"
+
+
 def test_a_column_that_a_window_lacks_is_a_schema_s_failure_though_other_files_have_it(
     cli: Program, data: Path
 ) -> None:

@@ -14,7 +14,7 @@ from mlconsole.actions.judges import Judge, judge_of
 from mlconsole.actions.monitor import MonitorParams
 from mlconsole.domain.alerts import ONCE, AlertRules, Part, Signal
 from mlconsole.domain.alerts import Verdict as Look
-from mlconsole.domain.drift import DriftReport, Verdict
+from mlconsole.domain.drift import DriftReport, SchemaFinding, Verdict
 from mlconsole.domain.monitors import Monitor, MonitorCheck, WindowKind, WindowSummary
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.times import from_us
@@ -121,14 +121,15 @@ def report_of(judge: Judge, window: Window, now: datetime) -> tuple[WindowSummar
 
 
 def _summary(window: Window, report: DriftReport, now: datetime) -> WindowSummary:
-    worst = report.worst
+    broken = _broken(report)
+    worst = None if report.verdict is Verdict.SCHEMA else report.worst
     drifted = {one.column for one in report.columns if one.verdict is Verdict.DRIFT}
     drifted |= {one.column for one in report.schema if one.level == "failure"}
     began, ended = (from_us(round(seconds * 1e6)) for seconds in (window.began_s, window.ended_s))
     rows = window.profile.rows
     summary = WindowSummary(window.key, window.label, began, ended, now, rows, report.verdict, len(drifted))
     if worst is None:
-        return summary
+        return replace(summary, worst=broken[0].column) if broken else summary
     summary = replace(summary, worst=worst.column, worst_test=worst.test)
     return replace(summary, worst_effect=worst.effect, worst_weight=worst.weight)
 
@@ -172,9 +173,9 @@ def signal_of(monitor: Monitor, summary: WindowSummary, report: DriftReport) -> 
     looks = {Verdict.DRIFT: Look.BAD, Verdict.SCHEMA: Look.BAD, Verdict.INSUFFICIENT: Look.INSUFFICIENT}
     verdict = looks.get(report.verdict, Look.BETWEEN if _is_near(report) else Look.CLEAN)
     k, n = monitor.opens
-    unit, did = ("columns", "moved") if monitor.predictions is None else ("metrics", "got worse")
-    what = f"{len(parts)} of {len({one.column for one in report.columns})} {unit}" if parts else f"no {unit[:-1]}"
-    title = f"{what} {did} in {summary.label}" + (f", most of all {summary.worst}" if parts and summary.worst else "")
+    title = title_of(
+        report, summary.label, ("column", "moved") if monitor.predictions is None else ("metric", "got worse")
+    )
     cause = f"monitor:{monitor.name}"
     return Signal(
         cause,
@@ -187,6 +188,28 @@ def signal_of(monitor: Monitor, summary: WindowSummary, report: DriftReport) -> 
         rules=AlertRules(k, n, monitor.closes, 0.0),
         opens="drift.opened",
     )
+
+
+def _broken(report: DriftReport) -> list[SchemaFinding]:
+    """What of the columns is not as it has to be."""
+    return [one for one in report.schema if one.level == "failure"]
+
+
+def title_of(report: DriftReport, label: str, words: tuple[str, str]) -> str:
+    """One line on what is wrong in a window: what moved, and what cannot even be compared."""
+    unit, did = words
+    moved = sorted((one for one in report.columns if one.verdict is Verdict.DRIFT), key=lambda one: -one.weight)
+    broken = _broken(report)
+    of = len({one.column for one in report.columns})
+    told = []
+    if moved:
+        count = len({one.column for one in moved})
+        told.append(f"{count} of {of} {unit}s {did} in {label}, most of all {moved[0].column}")
+    if broken:
+        first = ": ".join(word for word in (broken[0].column, broken[0].message) if word)
+        more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        told.append(f"{'' if moved else f'in {label} '}the data is not as expected: {first}{more}")
+    return "; ".join(told) or f"no {unit} {did} in {label}"
 
 
 def _is_near(report: DriftReport) -> bool:

@@ -75,10 +75,16 @@ def _by_columns(params: ReplayParams, monitor: Monitor, level: float) -> Judging
     def judging(ctx: Context, baseline: int, stored: Stored, bads: Bads) -> list[WindowSummary]:
         numbers = stacked([window_numbers(counts) for _, counts in stored])
         found = judge(ctx.catalog.monitors.profile(baseline), numbers, plan)
+        # No threshold mends a schema: a window in which a column was missing is as bad as it was.
+        broken = [one.verdict is Verdict.SCHEMA for one, _ in stored]
         for factor, bad in bads.items():
-            bad += [verdict is Verdict.DRIFT for verdict in found.verdicts(level, factor)]
-        told = zip(stored, found.verdicts(level), found.columns_drifted(level), strict=True)
-        return [_again(one, verdict, n, found.worst(at)) for at, ((one, _), verdict, n) in enumerate(told)]
+            moved = [verdict is Verdict.DRIFT for verdict in found.verdicts(level, factor)]
+            bad += [is_broken or has_moved for is_broken, has_moved in zip(broken, moved, strict=True)]
+        told = zip(stored, broken, found.verdicts(level), found.columns_drifted(level), strict=True)
+        return [
+            one if is_broken and verdict is not Verdict.DRIFT else _again(one, verdict, n, found.worst(at))
+            for at, ((one, _), is_broken, verdict, n) in enumerate(told)
+        ]
 
     return judging
 
