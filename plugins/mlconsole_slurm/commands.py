@@ -16,9 +16,8 @@ from mlconsole.plugin_api import ActionFailed, BackendUnreachable, HostStatus
 from mlconsole_slurm.words import JobRow, word_of
 
 ANSWER_S = 20.0
-# The comment goes last: it alone may hold a bar.
-FORMAT = "%A|%T|%r|%N|%Z|%k"
-# The working directory goes last, as the comment does above.
+# The working directory goes last: of a job of ours it alone may hold a bar.
+FORMAT = "%A|%T|%r|%N|%k|%Z"
 PAST = "JobIDRaw,State,ExitCode,NodeList,Submit,WorkDir"
 NO_ACCOUNTS = "accounting storage is disabled"
 #: What sinfo says of a node, and in how many characters: a field may hold any character, so that widths part them.
@@ -68,7 +67,7 @@ class Commands:
         out = self._run(["squeue", "--noheader", "--states=all", f"--user={user}", f"--format={FORMAT}"])
         rows = (line.split("|", 5) for line in out.splitlines())
         return [
-            JobRow(each[0], word_of(each[1]), each[2], each[3], each[4], each[5]) for each in rows if len(each) == 6
+            JobRow(each[0], word_of(each[1]), each[2], each[3], each[5], each[4]) for each in rows if len(each) == 6
         ]
 
     def past(self, jobs: Sequence[str]) -> list[JobRow]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -63,11 +64,15 @@ def cpu_ms(work: Callable[[], object]) -> list[float]:
     """Processor time of this process and of the children that it has waited for, in ms, of each of some times."""
     found = []
     for _ in range(TIMES):
-        before = os.times()
+        before = used_s()
         work()
-        after = os.times()
-        found.append(1000 * sum(after[:4]) - 1000 * sum(before[:4]))
+        found.append(1000 * (used_s() - before))
     return found
+
+
+def used_s() -> float:
+    both = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in both)
 
 
 def line(what: str, figures: list[float], unit: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from mlconsole.plugin_api import State
+from mlconsole_slurm.commands import Commands
 from mlconsole_slurm.rest import Rest
 from mlconsole_slurm.words import ENDED, LIVE, word_of
 
@@ -101,3 +102,11 @@ def test_a_newer_interface_tells_its_version_and_its_nodes(newer: Rest) -> None:
     assert newer.version() == "slurm 23.11.4"
     found = [(each.name, each.takes_jobs, each.gpus, each.gpus_free, each.reason) for each in newer.nodes("slurm")]
     assert found == [("n7", True, 4, 3, ""), ("n8", False, 0, None, "fans")]
+
+
+def test_a_folder_with_a_bar_in_its_name_hides_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho '7|RUNNING|None|n1|token-1|/scratch/a|b/job'\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (row,) = Commands().jobs()
+    assert (row.token, row.folder, row.nodes) == ("token-1", "/scratch/a|b/job", "n1")
