@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +49,20 @@ FAILURES = [
     (("run", "list", "--lim", "3"), 2, "usage", "--lim"),
     (("run", "list", "--catalog", ""), 2, "config", "no directory"),
 ]
+GONE = [("launch", "--", "true"), ("run", "list", "--catalog", "here"), ("report", "alpha", "--dry-run")]
 CASES = [pytest.param(*failure, id=" ".join(failure[0])) for failure in FAILURES]
+
+
+@pytest.mark.parametrize("words", GONE, ids=" ".join)
+def test_in_a_folder_that_is_gone_one_line_says_so(lab: Program, tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    leave = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+    argv = ["sh", "-c", leave, "sh", str(folder), *lab.argv(*words)]
+    done = subprocess.run(argv, env=lab.environment(), capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "mlconsole: The folder that you are in is gone. Go to another one: cd\n"
 
 
 @pytest.mark.parametrize(("words", "code", "slug", "said"), CASES)

@@ -31,6 +31,11 @@ def run(argv: Sequence[str]) -> int:
     except MlconsoleError as error:
         output.error(error)
         return error.exit_code
+    except FileNotFoundError:
+        if _is_somewhere():
+            raise
+        output.error(UsageError("The folder that you are in is gone.", "Go to another one: cd"))
+        return UsageError.exit_code
     except KeyboardInterrupt:
         output.error(Interrupted("Interrupted."))
         return Interrupted.exit_code
@@ -38,6 +43,15 @@ def run(argv: Sequence[str]) -> int:
         # The reader went away, as in "mlconsole run list | head": nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def _is_somewhere() -> bool:
+    """Whether the working directory still has a name: no relative path means anything without."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _own_part(argv: Sequence[str]) -> list[str]:
