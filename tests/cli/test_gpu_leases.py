@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 from itertools import pairwise
@@ -191,5 +192,6 @@ def test_a_live_run_shows_what_it_has_cost_and_used_so_far(cli: Program, tmp_pat
     first = program.json("run", "show", run)
     wait_until(lambda: program.json("run", "show", run)["cost_usd"] > first["cost_usd"] + 1, "the cost to grow")
 
+    assert re.search(r"^cost +\$[0-9.,]+ so far, 2 GPUs, 0\.0[0-9] GPU hours$", program("run", "show", run).out, re.M)
     (listed,) = program.json("run", "list")["items"]
     assert listed["gpu_hours"] == pytest.approx(listed["cost_usd"] / 9000, rel=0.01)

@@ -56,10 +56,10 @@ def list_runs(ctx: Context, params: ListParams) -> Listing[Run]:
         numbers, more = found.numbers, found.next is not None
         for note in found.notes:
             ctx.say(note)
-    return Listing("run", _with_costs(ctx, ctx.catalog.runs.load(numbers)), query.columns, more)
+    return Listing("run", with_costs(ctx, ctx.catalog.runs.load(numbers)), query.columns, more)
 
 
-def _with_costs(ctx: Context, runs: list[Run]) -> list[Run]:
+def with_costs(ctx: Context, runs: list[Run]) -> list[Run]:
     """The runs, those that live here with what they cost and use up to now; one that nothing is charged to is left."""
     if not any(run.state.is_live and run.backend and (run.gpus or ctx.settings.machine) for run in runs):
         return runs
@@ -80,7 +80,7 @@ def show(ctx: Context, params: RunParams) -> RunDetails:
     refresh(ctx)
     details = ctx.catalog.runs.details(params.run)
     commands = ctx.catalog.teardowns.commands(details.run.number) if details.run.backend else ()
-    return replace(details, run=_with_costs(ctx, [details.run])[0], teardown=commands)
+    return replace(details, run=with_costs(ctx, [details.run])[0], teardown=commands)
 
 
 @record

@@ -48,6 +48,18 @@ def _age(run: Run, now: datetime) -> tuple[str, str]:
     return numbers.duration((now - run.created_at).total_seconds()), "dim"
 
 
+def spent_text(run: Run) -> str:
+    """What a run has cost, its GPUs and their hours; empty where nothing is charged and no GPU was held."""
+    parts = []
+    if run.cost_microusd is not None:
+        parts.append(numbers.money(run.cost_microusd) + (" so far" if run.state.is_live else ""))
+    if run.gpus:
+        parts.append(f"{run.gpus} GPU{'s' if run.gpus > 1 else ''}")
+    if run.gpu_s:
+        parts.append(f"{run.gpu_s / 3600:,.2f} GPU hours")
+    return ", ".join(parts)
+
+
 def tags_text(run: Run) -> str:
     """The tags as they are typed: ``debug team=nlp``."""
     return " ".join(key if not value else f"{key}={value}" for key, value in run.tags.items())

@@ -12,7 +12,7 @@ from mlconsole.domain.histories import MetricHistory
 from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers
-from mlconsole.render.columns import tags_text
+from mlconsole.render.columns import spent_text, tags_text
 from mlconsole.render.sanitise import clean
 from mlconsole.render.states import mark_of
 from mlconsole.render.tables import table
@@ -72,6 +72,7 @@ def _details(details: RunDetails, now: datetime) -> list[str]:
         ("started", iso(run.started_at) or ""),
         ("ended", iso(run.ended_at) or ""),
         ("time", numbers.duration(run.duration_s(now))),
+        ("cost", spent_text(run)),
         ("where", f"{run.user}@{run.host}:{run.cwd}  backend {run.backend or 'none'}"),
         ("command", shlex.join(run.command)),
         ("commit", (run.commit or "") + (" with changes" if details.code.get("dirty") else "")),

@@ -11,6 +11,7 @@ from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.runs import ParamValue, Run
 from mlconsole.domain.times import iso
 from mlconsole.render import numbers
+from mlconsole.render.columns import spent_text
 from mlconsole.render.sanitise import clean
 from mlconsole.render.states import mark_of
 from mlconsole.render.width import cell_width, fit, middle
@@ -38,6 +39,7 @@ def summary(details: RunDetails, now: datetime) -> Lines:
     rows: list[tuple[str, list[Span]]] = [
         ("state", state),
         ("started", [(times, "value")]),
+        ("cost", [(spent_text(run), "value")]),
         ("command", [(_brief(run.command), "value")]),
         ("where", [(f"{run.user}@{run.host}:{run.cwd}", "value"), (f"  {run.backend or 'not launched here'}", "dim")]),
         ("tags", [(" ".join(k if not v else f"{k}={v}" for k, v in run.tags.items()), "accent")]),

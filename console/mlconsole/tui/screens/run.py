@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from mlconsole.actions.run_logs import log_path
+from mlconsole.actions.run_reads import with_costs
 from mlconsole.catalog import Catalog
 from mlconsole.catalog.gpu_rollups import GpuHistory
 from mlconsole.domain.gpu_history import PastGpu
@@ -18,6 +19,7 @@ from mlconsole.domain.query import Query
 from mlconsole.domain.run_details import RunDetails
 from mlconsole.domain.runs import Run, State
 from mlconsole.errors import NotFound
+from mlconsole.records import replace
 from mlconsole.render.curves import XAxis
 from mlconsole.render.states import mark_of
 from mlconsole.tui import gpu_charts, run_pages
@@ -124,7 +126,8 @@ class RunScreen(SectionScreen):
     def _read(self) -> Seen:
         catalog = self.console.ctx.catalog
         details = catalog.runs.details(self.location.target)
-        run = details.run
+        (run,) = with_costs(self.console.ctx, [details.run])
+        details = replace(details, run=run)
         points = tuple(points for key in run.metrics if (points := points_of(catalog, run, key)).steps)
         return Seen(
             details,
