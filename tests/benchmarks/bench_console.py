@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import statistics
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ptyterm import Cost, PtyTerm  # noqa: E402
+from ptyterm import Cost, DeadlinePassed, PtyTerm  # noqa: E402
 
 COLUMNS, LINES = 160, 48
 MOVES = 40
@@ -47,9 +48,17 @@ def catalog_of(folder: Path, runs: int) -> Path:
 
 
 def first_frame(term: PtyTerm) -> Cost:
-    """What it took until real rows were on the screen."""
-    term.wait_until(lambda: "running" in term.text, "the first rows")
-    return Cost(len(term.raw), term.cpu_s(), time.monotonic() - term.started)
+    """What it took until real rows were on the screen.
+
+    Looked at before the emulator draws what has come, for which the program does not wait.
+    """
+    while True:
+        select.select([term.fd], [], [], term.deadline_s)
+        cost = Cost(0, term.cpu_s(), time.monotonic() - term.started)
+        if term.pump() <= 0:
+            raise DeadlinePassed(f"waited for the first rows; the screen shows:\n{term.text}")
+        if "running" in term.text:
+            return Cost(len(term.raw), cost.cpu_s, cost.wall_s)
 
 
 def interactive(term: PtyTerm, bar: str = "▌") -> Cost:

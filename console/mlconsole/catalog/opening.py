@@ -14,7 +14,7 @@ from mlconsole.errors import CatalogDamaged, CatalogNewer, NotFound
 
 BUSY_MS = 1_000
 MIGRATION_BUSY_MS = 30_000
-CACHE_KIB = 8_192
+CACHE_KIB = 3_072
 RESCAN_NAME = "rescan"
 OWN_TABLES = "SELECT count(*) FROM sqlite_master WHERE tbl_name NOT LIKE '\\_sqlite\\_migrations%' ESCAPE '\\'"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from mlconsole.records import record
 
 IDLE = 0
 NO_GPU = 0
 
 
-class Uptime(NamedTuple):
+@record
+class Uptime:
     """Which boot of the machine this is, and how long it has run; sleep counts, a change of the clock does not."""
 
     boot_id: str

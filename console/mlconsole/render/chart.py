@@ -21,6 +21,8 @@ __all__ = ["Canvas", "ChartSpec", "Readout", "View", "draw"]
 LEAST_WIDTH, LEAST_HEIGHT = 16, 4
 LEAST_TICKS = 5
 """So many values stand at the side of a low chart, too, where there are rows enough to tell them apart."""
+NEAR_ZERO = 0.05
+"""A least value of so little of the greatest stands on an axis that begins at zero, and says so."""
 _SHAPE_EVERY = 20
 
 
@@ -62,7 +64,7 @@ def draw(curves: Sequence[Curve], spec: ChartSpec) -> Canvas:
     y = _y_scale(shown, spec, x)
     field_height = spec.height - 3 - len(keys)
     y_ticks = y.ticks(max(2, min(field_height * 3 // 4, max(LEAST_TICKS, field_height // 2))))
-    labels = _labelled(y_ticks, number_label)
+    labels = _labelled(y_ticks, number_label, is_log=spec.is_y_log)
     left = max((len(label) for _, label in labels), default=0) + 1
     area = _Area(left, 1, spec.width - left, field_height)
     _draw_axes(grid, area, labels, x, y, spec)
@@ -113,10 +115,17 @@ def _y_scale(curves: Sequence[Curve], spec: ChartSpec, x: Scale) -> Scale:
             highs.append(max(ends))
     low = min(lows, default=0.0) if spec.view.y0 is None else spec.view.y0
     high = max(highs, default=1.0) if spec.view.y1 is None else spec.view.y1
+    if spec.view.y0 is None and not spec.is_y_log and 0 < low < NEAR_ZERO * high:
+        low = 0.0
     return fitted(low, high, is_log=spec.is_y_log)
 
 
-def _labelled(ticks: Sequence[float], label: Callable[[float, float], str]) -> list[tuple[float, str]]:
+def _labelled(
+    ticks: Sequence[float], label: Callable[[float, float], str], *, is_log: bool = False
+) -> list[tuple[float, str]]:
+    """Ticks and their words: as many digits as tell them apart, on a logarithmic scale as many as each needs."""
+    if is_log:
+        return [(tick, label(tick, tick)) for tick in ticks]
     step = min((abs(b - a) for a, b in pairwise(ticks)), default=abs(ticks[0]) if ticks else 1.0)
     return [(tick, label(tick, step)) for tick in ticks]
 
@@ -135,7 +144,8 @@ def _draw_axes(
     bottom = area.top + area.height
     grid.write(axis, bottom, corner + floor * area.width, "axis")
     is_time = spec.x_axis is XAxis.TIME
-    x_labels = _labelled(x.ticks(max(2, area.width // 10), is_time=is_time), time_label if is_time else number_label)
+    x_ticks = x.ticks(max(2, area.width // 10), is_time=is_time)
+    x_labels = _labelled(x_ticks, time_label if is_time else number_label, is_log=spec.is_x_log)
     free = 0
     for value, label in x_labels:
         column = area.left + round(x.at(value) * (area.width - 1))

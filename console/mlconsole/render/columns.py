@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from datetime import datetime
 
@@ -60,6 +59,12 @@ def spent_text(run: Run) -> str:
     return ", ".join(parts)
 
 
+def _command(run: Run) -> str:
+    import shlex  # 0.5 ms, where commands are asked for
+
+    return shlex.join(run.command)
+
+
 def tags_text(run: Run) -> str:
     """The tags as they are typed: ``debug team=nlp``."""
     return " ".join(key if not value else f"{key}={value}" for key, value in run.tags.items())
@@ -79,7 +84,7 @@ BUILTIN: tuple[RunColumn, ...] = (
     RunColumn("reason", "REASON", _text(lambda run: run.why), width=30),
     RunColumn("reach", "REACH", _text(lambda run: run.reach.value), width=11),
     RunColumn("backend", "BACKEND", _text(lambda run: run.backend or ""), width=9),
-    RunColumn("command", "COMMAND", _text(lambda run: shlex.join(run.command)), width=40),
+    RunColumn("command", "COMMAND", _text(_command), width=40),
     RunColumn("started", "STARTED", lambda run, now: (numbers.ago(run.started_at, now), "dim"), True, 10, 8),
     RunColumn("ended", "ENDED", lambda run, now: (numbers.ago(run.ended_at, now), "dim"), True, 10, 8),
     RunColumn("age", "AGE", _age, True, 7),

@@ -33,7 +33,7 @@ _SIZES = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def duration(seconds: float | None) -> str:
-    """``12s``, ``3m05s``, ``2h14m``, ``3d04h``."""
+    """``12s``, ``3m05s``, ``2h14m``, ``3d04h``, and from a hundred days on ``100d``: never more than seven cells."""
     if seconds is None:
         return ""
     whole = int(seconds)
@@ -43,7 +43,8 @@ def duration(seconds: float | None) -> str:
         return f"{whole // 60}m{whole % 60:02}s"
     if whole < 86_400:
         return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+    days = whole // 86_400
+    return f"{days}d{whole % 86_400 // 3600:02}h" if days < 100 else f"{days}d"
 
 
 def age(seconds: float) -> str:

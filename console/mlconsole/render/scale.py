@@ -67,7 +67,7 @@ def number_label(value: float, step: float) -> str:
     size = abs(value)
     if value == 0:
         return "0"
-    for factor, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+    for factor, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4 if step < 1e3 else 1e3, "k")):
         if size >= factor:
             factor = min(factor, 1e3) if suffix == "k" else factor
             return f"{_digits(value / factor, step / factor)}{suffix}" if size < 1e15 else f"{value:.3g}"

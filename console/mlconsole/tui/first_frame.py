@@ -16,7 +16,6 @@ from mlconsole.errors import MlconsoleError
 from mlconsole.records import record
 from mlconsole.render.sanitise import clean, fit
 from mlconsole.render.width import middle
-from mlconsole.tui import twins
 from mlconsole.tui.palettes import sequence_of, words_of
 from mlconsole.tui.places import Location
 from mlconsole.tui.sources import RunsSource, column_keys, columns
@@ -132,7 +131,11 @@ def frame(
     if location.place == "runs":
         lines += _table(rows, keys, width)
     shown = lines[: height - 1]
-    return [[(twins.line(text), token) for text, token in line] for line in shown] if settings.ascii else shown
+    if not settings.ascii:
+        return shown
+    from mlconsole.tui import twins  # 0.5 ms, where there is no UTF-8
+
+    return [[(twins.line(text), token) for text, token in line] for line in shown]
 
 
 def _table(rows: Sequence[Row], keys: Sequence[str], width: int) -> list[Line]:

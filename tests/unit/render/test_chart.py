@@ -144,6 +144,16 @@ def test_logarithmic_axes_spread_decades_evenly() -> None:
     assert canvas.y.at(1e-3) == pytest.approx(0.5)
 
 
+def test_each_decade_has_the_digits_that_it_needs() -> None:
+    canvas = draw([curve([10.0**-power for power in range(5)])], ChartSpec(60, 16, is_y_log=True))
+    labels = {line.split("┤")[0].strip() for line in text(canvas) if "┤" in line}
+    assert labels == {"1", "0.1", "0.01", "0.001", "0.0001"}
+
+
+def test_an_axis_that_begins_near_zero_begins_at_zero() -> None:
+    assert [draw([curve([2.0, low])], ChartSpec(60, 16)).y.low for low in (0.01, 0.5)] == [0.0, 0.5]  # type: ignore[union-attr]
+
+
 def test_an_empty_chart_says_so() -> None:
     assert "no points yet" in "\n".join(text(draw([], ChartSpec(40, 8, "loss"))))
 

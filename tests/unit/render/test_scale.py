@@ -86,3 +86,7 @@ def test_the_largest_numbers_have_a_scale_with_ticks(value: float, is_log: bool)
 
 def test_a_low_chart_has_as_many_ticks_as_were_asked_for_where_round_values_allow_it() -> None:
     assert fitted(0.05, 2.6).ticks(5) == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.5])
+
+
+def test_thousands_are_told_alike_along_an_axis() -> None:
+    assert [number_label(value, 5000.0) for value in (5000.0, 10_000.0)] == ["5k", "10k"]
