@@ -183,6 +183,12 @@ class Generations:
             raise ActionFailed(f'Cannot remove "{error.filename}": {error.strerror}.') from error
 
 
+def told(touched: list[str]) -> str:
+    """What was changed in place, in words."""
+    more = f" and {len(touched) - 3:,} more" if len(touched) > 3 else ""
+    return f"changed in place: {', '.join(touched[:3])}{more}"
+
+
 def _files(folder: str) -> list[str]:
     """Everything below a folder that is not a folder, by its path from there."""
     return [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlconsole.plugin_api import ActionFailed, TargetObservation, TargetOrder, UsageError
 from mlconsole_directory import records
-from mlconsole_directory.generations import Generations
+from mlconsole_directory.generations import Generations, told
 
 LINK = "current"
 
@@ -56,9 +56,7 @@ class DirectoryTarget:
             return TargetObservation(None, None, False, link, f'"{link}" leads to no release of "{environment}"')
         release = str(record["release"])
         if touched := place.touched(generation):
-            some = ", ".join(touched[:3])
-            words = f"{len(touched)} files were changed in place: {some}"
-            return TargetObservation(release, generation, False, link, words)
+            return TargetObservation(release, generation, False, link, told(touched))
         return TargetObservation(release, generation, True, link, f"generation {generation} is in place")
 
     def release(self, order: TargetOrder) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlconsole.plugin_api import ActionFailed, State, TargetOrder, UsageError
 from mlconsole_directory import records
-from mlconsole_directory.generations import Generations
+from mlconsole_directory.generations import Generations, told
 from mlconsole_process import route
 from mlconsole_process.asking import answers, ask_forwarder, is_healthy
 from mlconsole_process.route import Route
@@ -164,7 +164,7 @@ class Site:
         if not ask_forwarder(self.folder, "up"):
             return f"nobody answers at {self.url}: its forwarder has ended"
         if touched := self.place.touched(live.generation, new_too=False):
-            return f"{len(touched)} files were changed in place: {', '.join(touched[:3])}"
+            return told(touched)
         if not is_healthy(self.endpoint, self.serving(live.generation).health):
             return f"the server of generation {live.generation} gives no healthy answer"
         return ""

@@ -174,6 +174,47 @@ def test_what_compares_with_the_present_release_holds_up_no_way_back_and_no_firs
     assert program.json("release", "show", "v1")["quarantine"] is None
 
 
+def test_what_was_good_here_is_no_worse_for_being_no_better(slot: tuple[Program, str, Path]) -> None:
+    program, name, place = slot
+    program.json("env", "set", name, "--gate", "metric:acc>=present")
+    for release in ("v1", "v2"):
+        program.json("env", "rollout", name, release, "--yes")
+
+    failed = program("env", "rollout", name, "v1", "--yes")
+
+    assert failed.code == 6 and "v1 failed" in failed.err and "Now v2 is live." in failed.err
+    assert program.json("release", "show", "v1")["quarantine"] is None
+    program.json("rollback", name, "--to", "v1", "--yes")
+    assert live(place) == 0.5
+
+
+def test_a_freeze_to_come_says_when_it_begins_and_one_that_holds_how_to_go_through(
+    slot: tuple[Program, str, Path],
+) -> None:
+    program, name, _ = slot
+    said = program("env", "freeze", name, "--since", "2126-12-24", "--until", "2126-12-27").out
+    program.json("env", "rollout", name, "v1", "--yes")
+    program.json("env", "freeze", name, "--until", "1h")
+
+    assert "from 2126-12-24 00:00 UTC until 2126-12-27 00:00 UTC" in said
+    assert said.strip().removesuffix(".").partition(" is ")[2] in program("env", "show", name).out
+    assert "--override REASON" in program("env", "rollout", name, "v2", "--yes").err
+
+
+def test_nobody_locks_themselves_out(slot: tuple[Program, str, Path]) -> None:
+    program, name, _ = slot
+
+    assert program("env", "set", name, "--allow", "@nobody-at-all").code == 1
+    assert program.json("env", "show", name)["allowed"] == []
+
+
+def test_a_rollback_to_what_is_live_has_no_plan(slot: tuple[Program, str, Path]) -> None:
+    program, name, _ = slot
+    program.json("env", "rollout", name, "v1", "--yes")
+
+    assert program("rollback", name, "--to", "v1", "--dry-run").code == 2
+
+
 def test_what_stands_against_a_rollout_is_said_first(slot: tuple[Program, str, Path]) -> None:
     program, name, _ = slot
     program.json("env", "rollout", name, "v1", "--yes")

@@ -121,10 +121,19 @@ def create(ctx: Context, params: CreateParams) -> EnvironmentPage:
         ActionFailed: there is one of that name, or its maker could not move it.
     """
     new = environment_of(ctx, params)
-    if not may_move(ctx.settings.user, groups(), new.allowed):
-        raise ActionFailed(f"{ctx.settings.user} is not among those who may move it.", "Add --allow for yourself.")
+    refuse_to_lock_out(ctx, new)
     ctx.write(lambda db: put_environment(db, new), durable=True)
     return page_of(ctx, ctx.catalog.environments.get(new.name))
+
+
+def refuse_to_lock_out(ctx: Context, environment: Environment) -> None:
+    """See that a person leaves themselves among those who may move an environment.
+
+    Raises:
+        ActionFailed: they would not be.
+    """
+    if not may_move(ctx.settings.user, groups(), environment.allowed):
+        raise ActionFailed(f"{ctx.settings.user} is not among those who may move it.", "Add --allow for yourself.")
 
 
 @record
@@ -179,8 +188,13 @@ def _facts(environment: Environment) -> dict[str, str]:
 
 
 def set_(ctx: Context, params: SetParams) -> EnvironmentPage:
-    """Change settings, gates, bake time or who may move an environment; what is live stays."""
+    """Change settings, gates, bake time or who may move an environment; what is live stays.
+
+    Raises:
+        ActionFailed: the person may not move it, or could not afterwards.
+    """
     changed = changed_by(ctx, params)
+    refuse_to_lock_out(ctx, changed)
     ctx.write(lambda db: set_environment(db, changed), durable=True)
     return page_of(ctx, ctx.catalog.environments.get(params.name))
 

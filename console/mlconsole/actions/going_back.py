@@ -10,7 +10,6 @@ from mlconsole.catalog.environments import pointer_of, set_breaker
 from mlconsole.catalog.releases import put_quarantine
 from mlconsole.catalog.rollouts import enter, insert_rollout, tell_failed
 from mlconsole.domain.environments import Environment
-from mlconsole.domain.releases import short
 from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutState
 from mlconsole.records import record
 
@@ -26,12 +25,12 @@ class Verdict:
     Attributes:
         words: why.
         is_fault: because it turned out bad, not because a person wants it.
-        is_of_place: the place could not make it live, which tells nothing of the release: it is not quarantined.
+        is_quarantined: whether the release is refused from now on.
     """
 
     words: str
     is_fault: bool
-    is_of_place: bool = False
+    is_quarantined: bool = False
 
 
 def healthy_before(ctx: Context, environment: Environment, release_id: str) -> str:
@@ -49,18 +48,19 @@ def go_back(ctx: Context, environment: Environment, rollout: Rollout, verdict: V
     The breaker is opened, and nothing moves, when what went back by itself is bad too, or that happened too often.
     """
     target = healthy_before(ctx, environment, rollout.release_id) or _not_refused(ctx, rollout.before_id)
+    label = ctx.catalog.releases.by_id(target).label if target else ""
     why_not = _breaker(ctx, environment, rollout, verdict) if verdict.is_fault else ""
     now, user = ctx.clock(), ctx.settings.user
 
     def change(db: Connection) -> None:
-        if verdict.is_fault and not verdict.is_of_place and rollout.kind is not RolloutKind.AUTOMATIC:
+        if verdict.is_quarantined and rollout.kind is not RolloutKind.AUTOMATIC:
             put_quarantine(db, rollout.release_id, f"{rollout.name}: {verdict.words}", user, now)
         if why_not:
             set_breaker(db, environment.number, why_not)
             return
         pointer = pointer_of(db, environment.number)
         after = RolloutState.ROLLED_BACK if target else RolloutState.FAILED
-        words = f"{verdict.words}; {f'back to {short(target)}' if target else 'there is nothing to go back to'}"
+        words = f"{verdict.words}; {f'back to {label}' if target else 'there is nothing to go back to'}"
         is_done = enter(db, rollout, after, now, words, whatever_intent=True)
         if is_done and verdict.is_fault:
             tell_failed(db, rollout, verdict.words, now)

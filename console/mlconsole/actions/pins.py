@@ -114,7 +114,8 @@ def plan_freeze(ctx: Context, params: FreezeParams) -> Plan:
     """When nothing would move."""
     environment, new = ctx.catalog.environments.get(params.name), freeze_of(ctx, params)
     step = Step(
-        f"{environment.name}: {new.words}; what goes back by itself, or with --override, still may", params.name
+        f"{environment.name}: {new.words_at(ctx.clock())}; what goes back by itself, or with --override, still may",
+        params.name,
     )
     words = ["mlconsole", "env", "freeze", params.name, f"--until={params.until}", f"--since={params.since}"]
     words += [f"--reason={params.reason}"] if params.reason else []
@@ -126,14 +127,14 @@ def freeze(ctx: Context, params: FreezeParams) -> Done:
     environment, new = ctx.catalog.environments.get(params.name), freeze_of(ctx, params)
     refuse_stranger(ctx, environment)
     ctx.write(lambda db: put_freeze(db, environment.number, new), durable=True)
-    return Done("freeze", f"{environment.name} is {new.words}.", fields={"environment": params.name})
+    return Done("freeze", f"{environment.name} is {new.words_at(ctx.clock())}.", fields={"environment": params.name})
 
 
 def plan_thaw(ctx: Context, params: NameParams) -> Plan:
     """What would end."""
     environment = ctx.catalog.environments.get(params.name)
     found = ctx.catalog.environments.freezes(environment.number, ctx.clock())
-    steps = tuple(Step(f"end it: {one.words}", environment.name) for one in found)
+    steps = tuple(Step(f"end it: {one.words_at(ctx.clock())}", environment.name) for one in found)
     return Plan("env thaw", Effect.WRITE, steps, command=shlex.join(["mlconsole", "env", "thaw", params.name]))
 
 

@@ -40,7 +40,8 @@ def _ruled_out(
     now = ctx.clock()
     environments, number = ctx.catalog.environments, environment.number
     changed = changed_axes(environment.release, release)
-    yield from rules(environments.pins(number), environments.freezes(number, now), changed, now)
+    for words in rules(environments.pins(number), environments.freezes(number, now), changed, now):
+        yield f"{words} (--override REASON goes through it)"
 
 
 def refusal(ctx: Context, environment: Environment) -> str:

@@ -55,6 +55,7 @@ def aim(ctx: Context, params: RollbackParams) -> Aim:
 
     Raises:
         NotFound: there is nothing to go back to.
+        UsageError: it is live already.
         ActionFailed: no set of companions satisfies the contracts.
     """
     environment = ctx.catalog.environments.get(params.name)
@@ -63,6 +64,8 @@ def aim(ctx: Context, params: RollbackParams) -> Aim:
     base = Asked(environment, environment.release, RolloutKind.ROLLBACK, params.override, params.expect)
     if params.axis is None:
         release = _earlier(ctx, environment, params.to)
+        if release.id == environment.pointer.release_id and not environment.withdrawn:
+            raise UsageError(f"{release.label} is live already.", f"See: mlconsole env show {params.name}")
         return Aim(replace(base, release=release))
     return _one_axis(ctx, base, environment.release, Axis(params.axis), params.to)
 
@@ -73,7 +76,8 @@ def _earlier(ctx: Context, environment: Environment, word: str | None) -> Releas
         found = healthy_before(ctx, environment, environment.pointer.release_id)
         if not found:
             raise NotFound(
-                f'No other release was good in "{environment.name}" yet.', "Say which: --to RELEASE, or --to GENERATION"
+                f'No other release was good in "{environment.name}" and has not been taken back since.',
+                f"Say which: --to RELEASE, or --to GENERATION, of mlconsole env history {environment.name}",
             )
         return ctx.catalog.releases.by_id(found)
     for move in ctx.catalog.environments.moves(environment.number):
@@ -220,9 +224,6 @@ def rollback(ctx: Context, params: RollbackParams) -> RolloutPage:
     """
     refresh(ctx)
     there = aim(ctx, params)
-    environment = there.asked.environment
-    if there.asked.release.id == environment.pointer.release_id and not environment.withdrawn:
-        raise UsageError(f"{there.asked.release.label} is live already.", f"See: mlconsole env show {params.name}")
     number = begin(ctx, there.asked)
     if params.detach:
         from mlconsole.actions.rollouts import carry_on

@@ -212,9 +212,14 @@ def see_through(ctx: Context, number: int) -> RolloutPage:
     if first.state in (RolloutState.DONE, RolloutState.SUPERSEDED) or first.intent == "abort":
         return ctx.catalog.rollouts.page(number)
     if first.state is RolloutState.ROLLED_BACK or first.answer is Answer.FAIL:
-        end = f"{short(last.release_id)} is live" if last.number != number and last.state is RolloutState.DONE else ""
-        raise CheckFailed(f"{short(first.release_id)} failed in {first.name}: {first.message}.", end and f"Now {end}.")
-    raise ActionFailed(f"{short(first.release_id)} was not rolled out to {first.name}: {first.message}.")
+        is_back = last.number != number and last.state is RolloutState.DONE
+        end = f"Now {_label(ctx, last)} is live." if is_back else ""
+        raise CheckFailed(f"{_label(ctx, first)} failed in {first.name}: {first.message}.", end)
+    raise ActionFailed(f"{_label(ctx, first)} was not rolled out to {first.name}: {first.message}.")
+
+
+def _label(ctx: Context, rollout: Rollout) -> str:
+    return ctx.catalog.releases.by_id(rollout.release_id).label
 
 
 def plan_abort(ctx: Context, params: NameParams) -> Plan:

@@ -223,7 +223,7 @@ class Carrier:
         if verdict is Answer.FAIL and not is_taken:
             failed = "; ".join(f"{brief(one.gate)}: {one.words}" for one in answers if one.answer is Answer.FAIL)
             self._note(answers)
-            return self._fail(failed)
+            return self._back(Verdict(failed, is_fault=True, is_quarantined=self._is_bad(answers)))
         if now < bake_until and not is_taken:
             left = (bake_until - now).total_seconds()
             pause = min(LONGEST_LOOK_S, max(FIRST_PAUSE_S, self._environment.bake_s / 5), left)
@@ -261,13 +261,16 @@ class Carrier:
 
         self._ctx.write(change, durable=True)
 
-    def _fail(self, why: str) -> bool:
-        """A failed gate: go back, if the breaker lets us."""
-        return self._back(Verdict(why, is_fault=True))
+    def _is_bad(self, answers: Sequence[GateAnswer]) -> bool:
+        """Whether what failed is held against the release: one that was good here may well be no better than another."""
+        failed = {one.gate for one in answers if one.answer is Answer.FAIL}
+        relative = {gate.words for gate in self._environment.gates if gate.is_relative}
+        was_good = self._rollout.release_id in self._ctx.catalog.rollouts.healthy(self._environment.number)
+        return not (was_good and failed <= relative)
 
     def _cannot(self, why: str) -> bool:
         """A target that cannot make it live: go back, and hold nothing against the release."""
-        return self._back(Verdict(why, is_fault=True, is_of_place=True))
+        return self._back(Verdict(why, is_fault=True))
 
     def _back(self, verdict: Verdict) -> bool:
         held = go_back(self._ctx, self._environment, self._rollout, verdict)

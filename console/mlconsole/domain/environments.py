@@ -156,8 +156,18 @@ class Freeze:
     @property
     def words(self) -> str:
         """``frozen by ann until 2026-01-02 00:00 UTC: holidays``."""
-        until = f"{self.until:%Y-%m-%d %H:%M} UTC"
-        return f"frozen by {self.by} until {until}" + (f": {self.reason}" if self.reason else "")
+        return f"frozen by {self.by} until {_minute(self.until)}" + (f": {self.reason}" if self.reason else "")
+
+    def words_at(self, now: datetime) -> str:
+        """The same, and of one that is still to come when it begins."""
+        if now >= self.since:
+            return self.words
+        times = f"from {_minute(self.since)} until {_minute(self.until)}"
+        return f"to be frozen by {self.by} {times}" + (f": {self.reason}" if self.reason else "")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 @record

@@ -113,7 +113,7 @@ def _environment(page: EnvironmentPage, now: datetime) -> Iterator[str]:
         ("target", _target(found)),
         ("may move", ", ".join(found.allowed) or "anyone who may write the catalog"),
         *(("pinned", pin.words) for pin in page.pins),
-        *(("freeze", freeze.words) for freeze in page.freezes),
+        *(("freeze", freeze.words_at(now)) for freeze in page.freezes),
     ]
     yield from (f"{title:13}{clean(text, 500)}" for title, text in pairs if text)
     if found.release is not None:

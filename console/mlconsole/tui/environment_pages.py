@@ -84,7 +84,7 @@ def head(page: EnvironmentPage, now: datetime) -> Lines:
         ("waits for", [(page.rollout.message if page.rollout else "", "value")]),
         ("breaker", [(found.breaker, "error")]),
         *(("pinned", [(pin.words, "warn")]) for pin in page.pins),
-        *(("freeze", [(freeze.words, "warn")]) for freeze in page.freezes),
+        *(("freeze", [(freeze.words_at(now), "warn")]) for freeze in page.freezes),
     ]
     return [[(f"{label:{LABEL}}", "label"), *spans] for label, spans in rows if spans[0][0]]
 
