@@ -262,7 +262,7 @@ class Carrier:
         self._ctx.write(change, durable=True)
 
     def _is_bad(self, answers: Sequence[GateAnswer]) -> bool:
-        """Whether what failed is held against the release: one that was good here may well be no better than another."""
+        """Whether what failed is held against the release; one that was good here may be no better than another."""
         failed = {one.gate for one in answers if one.answer is Answer.FAIL}
         relative = {gate.words for gate in self._environment.gates if gate.is_relative}
         was_good = self._rollout.release_id in self._ctx.catalog.rollouts.healthy(self._environment.number)
