@@ -235,6 +235,19 @@ def test_a_host_without_the_library_says_that_there_is_no_driver(
     assert (snapshot.state, snapshot.detail) == (DriverState.NO_DRIVER, "driver library not found")
 
 
+def test_a_gpu_that_is_added_while_it_runs_is_read(driver: FakeDriver, sampling: Samplers) -> None:
+    driver.missing = {6, 7}
+    driver.write()
+    sampler = sampling()
+    assert [each.index for each in first(sampler).gpus] == [0, 1, 2, 3, 4, 5]
+
+    driver.missing = set()
+    driver.write()
+
+    assert gpu(sampler, 7, lambda g: g.utilization_percent.value == 93.0).uuid == uuid(7)
+    assert [each.health for each in sampler.latest().gpus] == [GpuHealth.OK] * 8
+
+
 def test_a_driver_without_gpus_says_so(driver: FakeDriver, sampling: Samplers) -> None:
     driver.gpus = 0
     driver.write()

@@ -101,15 +101,18 @@ class _Rounds:
     def _has_lost_one(self) -> bool:
         return any(each.handle is None for each in self._devices if each.index not in self._options.avoid)
 
-    def _reopen(self) -> None:
-        """Open the driver anew: a GPU that was lost and reset is found again by a fresh library only."""
+    def _has_more(self) -> bool:
+        """Whether the driver counts GPUs that were not there at first."""
+        count = self._checked(self._nvml.ask("nvmlDeviceGetCount"))
+        return not isinstance(count, Refusal) and count > len(self._devices)
+
+    def _open_anew(self) -> None:
+        """Open the driver anew: a GPU that was lost and reset, or that is new, is found by a fresh library only."""
         self._nvml.close()
         refused = self._nvml.open()
         if refused is not None:
             raise DriverGone(refused)
         self._watch = XidWatch(self._nvml)
-        for device in self._devices:
-            device.renew()
 
     def _checked(self, answer: Any) -> Any:
         if isinstance(answer, Refusal) and answer.ends_driver:
@@ -119,8 +122,14 @@ class _Rounds:
     def _turn(self) -> None:
         now_s, calls = time.monotonic(), self._nvml.calls
         turn = self._due(now_s)
-        if turn.is_slow and self._number and self._has_lost_one():
-            self._reopen()
+        if turn.is_slow and self._number:
+            if self._has_more():
+                self._open_anew()
+                self._devices = self._count()
+            elif self._has_lost_one():
+                self._open_anew()
+                for device in self._devices:
+                    device.renew()
         for device in self._devices:
             _say({"kind": "gpu", **codec.encode(self._read(device, turn))})
         if turn.is_medium:
