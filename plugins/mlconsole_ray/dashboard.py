@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlconsole.plugin_api import ActionFailed, BackendUnreachable, HostStatus
@@ -15,6 +17,9 @@ ANSWER_S = 20.0
 #: In the metadata of each job of ours: the run's folder, so that a console that knows nothing of it finds its records.
 FOLDER_KEY = "mlconsole_folder"
 MESSAGE_CHARACTERS = 300
+#: Where Ray's own clients find a token, after the variables RAY_AUTH_TOKEN and RAY_AUTH_TOKEN_PATH.
+TOKEN_FILE = "~/.ray/auth_token"
+NOT_LET_IN = (401, 403)
 
 
 class JobRow(NamedTuple):
@@ -55,6 +60,8 @@ class Dashboard:
         words = reply.text.strip().rstrip(".").strip().rpartition("\n")[2][:MESSAGE_CHARACTERS]
         if reply.status_code == 400 or "status code 400" in reply.text:
             raise ActionFailed(f"Ray refused the job: {words}.")
+        if reply.status_code in NOT_LET_IN:
+            raise ActionFailed(self._not_let_in(reply))
         raise BackendUnreachable(f'Ray at "{self._address}" said {reply.status_code}: {words}.')
 
     def jobs(self) -> list[JobRow]:
@@ -98,7 +105,13 @@ class Dashboard:
                 return reply.json()
         except ValueError:
             pass
+        if reply.status_code in NOT_LET_IN:
+            raise BackendUnreachable(self._not_let_in(reply))
         raise BackendUnreachable(f'Ray at "{self._address}" gave no answer but {reply.status_code}.')
+
+    def _not_let_in(self, reply: httpx.Response) -> str:
+        words = reply.text.strip().partition("\n")[0][:MESSAGE_CHARACTERS]
+        return f'Ray at "{self._address}" lets nobody in without its token ({words}): put it into {TOKEN_FILE}.'
 
     def _request(self, method: str, path: str, body: object = None) -> httpx.Response:
         import httpx  # 60 ms, where a cluster is asked
@@ -107,9 +120,21 @@ class Dashboard:
             if self._made is None:
                 self._made = httpx.Client(base_url=self._address, timeout=ANSWER_S, trust_env=False)
                 weakref.finalize(self, self._made.close)
-            return self._made.request(method, path, json=body)
+            return self._made.request(method, path, json=body, headers=_who())
         except httpx.HTTPError as error:
             raise BackendUnreachable(f'Ray at "{self._address}" does not answer: {error}.') from error
+
+
+def _who() -> dict[bytes, bytes]:
+    """The header that a cluster with token authentication wants; read anew each time, so that a new token is used."""
+    token = os.environ.get("RAY_AUTH_TOKEN", "").strip()
+    if not token:
+        path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN_FILE).expanduser()
+        try:
+            token = path.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return {}  # It has none, and most clusters want none: one that does says so.
+    return {b"Authorization": f"Bearer {token}".encode()} if token else {}
 
 
 def _row(job: Mapping[str, Any]) -> JobRow:

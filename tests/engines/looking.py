@@ -15,7 +15,7 @@ from program import Program
 
 def reaching(cli: Program) -> Program:
     """The program with the settings that lead it to the engines."""
-    names = ("MLCONSOLE_CONFIG", "SLURM_CONF")
+    names = ("MLCONSOLE_CONFIG", "SLURM_CONF", "RAY_AUTH_TOKEN")
     return replace(cli, env={**cli.env, **{name: os.environ[name] for name in names if name in os.environ}})
 
 

@@ -1,5 +1,7 @@
 """Ray on one machine: a head with the Jobs REST API and a worker, with pretended GPUs, from an environment of its own.
 
+It lets in who has its token.
+
 The environment holds the one version of :data:`VERSION` and is kept in the user's cache, 380 MB, for the next time.
 ``ray stop`` is never called: it ends every Ray of the machine. Ray's gRPC ports listen on every interface of where they
 run, so that all of it runs in a network namespace; its REST API is reached at an address of a link between.
@@ -8,6 +10,7 @@ run, so that all of it runs in a network namespace; its REST API is reached at a
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -41,6 +44,7 @@ class Ray:
         self.daemons = Daemons(folder / "logs")
         self.address = f"http://{NET}.2:{PORT}"
         self.program = Path()
+        self.token = secrets.token_hex(32)
 
     def up(self) -> None:
         needs("ip", "setpriv")
@@ -48,6 +52,7 @@ class Ray:
         if len(str(self.folder)) > 44:
             raise NotHad(f"its unix sockets want a shorter path than {self.folder}")
         self.program = environment() / "bin" / "ray"
+        os.environ["RAY_AUTH_TOKEN"] = self.token
         run("ip", "netns", "add", SPACE)
         run("ip", "link", "add", SPACE, "type", "veth", "peer", "name", "eth0", "netns", SPACE)
         run("ip", "addr", "add", f"{NET}.1/24", "dev", SPACE)
@@ -68,6 +73,7 @@ class Ray:
 
     def _node(self, name: str, *argv: str) -> None:
         env = {**os.environ, "RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
+        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         env |= {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
         enter = ("ip", "netns", "exec", SPACE)
         self.daemons.start(name, [*enter, self.program, "start", *argv, *SHARE], env)
@@ -76,7 +82,7 @@ class Ray:
         import httpx
 
         try:
-            found = httpx.get(self.address + path, timeout=5.0)
+            found = httpx.get(self.address + path, timeout=5.0, headers={"Authorization": f"Bearer {self.token}"})
             return dict(found.json()) if found.is_success else {}
         except (httpx.HTTPError, ValueError):
             return {}

@@ -14,7 +14,7 @@ from engines.daemons import below
 from engines.looking import ended, glance
 from engines.ray import Ray
 from jobkit import Jobs, jobs_of, until
-from mlconsole.plugin_api import Outcome, Resources, State, UsageError
+from mlconsole.plugin_api import ActionFailed, Outcome, Resources, State, UsageError
 from mlconsole_ray import RayBackend
 
 pytestmark = pytest.mark.engine("ray")
@@ -49,6 +49,26 @@ def is_there(process: dict[str, int]) -> bool:
 def test_the_cluster_tells_its_version_and_nodes(jobs: Jobs) -> None:
     assert jobs.backend.probe().version == "Ray 2.60.0"
     assert [(each.cpus, each.gpus) for each in jobs.backend.hosts()] == [(4, 4), (4, 4)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("token", ["", "no-such-token"])
+def test_without_its_token_nobody_is_let_in_and_nothing_is_dead(
+    token: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    handle, right = jobs.python(SLEEP), os.environ["RAY_AUTH_TOKEN"]
+    until(lambda: b"up" in jobs.output(handle), 60)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    probe = jobs.backend.probe()
+    assert (probe.reachable, "~/.ray/auth_token" in probe.detail) == (False, True)
+    seen = glance(jobs, handle)
+    assert (seen.reachable, seen.state, "lets nobody in" in seen.reason) == (False, State.RUNNING, True)
+    with pytest.raises(ActionFailed, match="lets nobody in"):
+        jobs.python("pass")
+    (tmp_path / "token").write_text(f"{right}\n")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    assert glance(jobs, handle).reachable
 
 
 def test_it_is_told_how_many_gpus_of_a_node_are_free(jobs: Jobs) -> None:
