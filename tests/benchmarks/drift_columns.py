@@ -23,6 +23,15 @@ CATEGORIES: dict[str, np.ndarray] = {
     "thirty": ZIPF,
 }
 EACH = 5
+AWKWARD: dict[str, Draw | np.ndarray] = {
+    "a number in one row of a hundred, else zero": lambda r, n: np.where(r.random(n) < 0.01, r.lognormal(0, 2, n), 0.0),
+    "a number in one row of a thousand": lambda r, n: np.where(r.random(n) < 0.001, r.lognormal(0, 2, n), 0.0),
+    "a flag of 0.5 %, as a number": lambda r, n: (r.random(n) < 0.005).astype(float),
+    "three categories, 98, 1.5 and 0.5 %": np.array([0.98, 0.015, 0.005]),
+    "a hundred categories, few of them often": 1 / np.arange(1, 101) / (1 / np.arange(1, 101)).sum(),
+    "a hundred categories, all alike": np.full(100, 0.01),
+}
+"""Where tests that know only large samples call what did not move."""
 
 
 def kinds() -> list[tuple[str, Draw | np.ndarray]]:

@@ -3,7 +3,8 @@
     python tests/benchmarks/drift_statistics.py [--runs 1000] [--seed 1]
 
 A run is one comparison of 50 columns (normal, log-normal, Cauchy, uniform, counts, few values, mostly zero, yes or no,
-ten and thirty categories, five of each) with a profile of 10,000 rows, as a monitor makes it.
+ten and thirty categories, five of each) with a profile of 10,000 rows, as a monitor makes it; then of 50 columns of one
+kind that is hard to judge.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import time
 from array import array
 
 import numpy as np
-from drift_columns import NUMBERS, Draw
+from drift_columns import AWKWARD, NUMBERS, Draw
 from drift_columns import kinds as every_kind
 
 from mlconsole.domain.drift import CategoryShape, ColumnProfile, Kind, Profile, Rule
 from mlconsole.drift.compare import Plan
+from mlconsole.drift.grid import FEWEST_TO_NAME
 from mlconsole.drift.profile import NumberTally
 from mlconsole.drift.replay import FACTS, Judged, judge
 
@@ -25,41 +27,41 @@ REFERENCE_ROWS = 10_000
 EDGES = 101
 
 
-def reference(r: np.random.Generator, moved: int) -> tuple[Profile, list[tuple[str, Draw | np.ndarray]]]:
-    """A profile of 50 columns, and how each is drawn; the first ``moved`` are normal."""
-    kinds = [("normal", NUMBERS["normal"])] * moved + every_kind()[moved:]
+Kinds = list[tuple[str, Draw | np.ndarray]]
+
+
+def reference(r: np.random.Generator, kinds: Kinds, rows: int = REFERENCE_ROWS) -> Profile:
+    """A profile of columns that are drawn so, as a monitor keeps it."""
     columns = []
     for place, (_, draw) in enumerate(kinds):
         name = f"c{place}"
         if isinstance(draw, np.ndarray):
-            counts = tuple(int(c) for c in r.multinomial(REFERENCE_ROWS, draw))
-            shape = CategoryShape(tuple(str(i) for i in range(len(draw))), counts, 0, len(draw))
-            columns.append(ColumnProfile(name, Kind.TEXT, REFERENCE_ROWS, shape=shape))
+            counts = r.multinomial(rows, draw)
+            named = np.flatnonzero(counts >= FEWEST_TO_NAME)
+            known = tuple(int(c) for c in counts[named])
+            shape = CategoryShape(tuple(str(i) for i in named), known, rows - sum(known), len(draw))
+            columns.append(ColumnProfile(name, Kind.TEXT, rows, shape=shape))
             continue
-        values = np.sort(draw(r, REFERENCE_ROWS))
+        values = np.sort(draw(r, rows))
         edges = np.unique(values)
         if len(edges) > EDGES:
             edges = np.unique(values[np.rint(np.linspace(0, 1, EDGES) * (len(values) - 1)).astype(int)])
         tally = NumberTally(array("d", edges.tolist()))
         tally.add(values)
-        columns.append(ColumnProfile(name, Kind.FLOAT, REFERENCE_ROWS, shape=tally.shape()))
-    return Profile("reference", REFERENCE_ROWS, tuple(columns)), kinds
+        columns.append(ColumnProfile(name, Kind.FLOAT, rows, shape=tally.shape()))
+    return Profile("reference", rows, tuple(columns))
 
 
-def window(
-    r: np.random.Generator,
-    profile: Profile,
-    kinds: list[tuple[str, Draw | np.ndarray]],
-    n: int,
-    shifts: dict[int, float],
-) -> np.ndarray:
+def window(r: np.random.Generator, profile: Profile, kinds: Kinds, n: int, shifts: dict[int, float]) -> np.ndarray:
     """The numbers of one window, as the catalog keeps them."""
     out: list[np.ndarray] = []
     for place, (column, (_, draw)) in enumerate(zip(profile.columns, kinds, strict=True)):
         facts = np.zeros(FACTS)
         facts[0] = n
         if isinstance(draw, np.ndarray):
-            out += [facts, r.multinomial(n, draw).astype(float), np.zeros(1)]
+            assert isinstance(column.shape, CategoryShape)
+            own = r.multinomial(n, draw)[[int(value) for value in column.shape.values]].astype(float)
+            out += [facts, own, np.array([n - own.sum()])]
             continue
         assert column.shape is not None and not isinstance(column.shape, CategoryShape)
         tally = NumberTally(column.shape.edges)
@@ -72,14 +74,41 @@ def window(
 
 
 def judged(r: np.random.Generator, n: int, runs: int, plan: Plan, moved: int = 0, shift: float = 0.0) -> list[Judged]:
-    """Many runs, against a new reference every fifty."""
+    """Many runs, against a new reference every fifty; the first ``moved`` columns are normal ones that moved."""
+    kinds = [("normal", NUMBERS["normal"])] * moved + every_kind()[moved:]
+    return of_kinds(r, kinds, n, runs, plan, dict.fromkeys(range(moved), shift))
+
+
+def of_kinds(
+    r: np.random.Generator,
+    kinds: Kinds,
+    n: int,
+    runs: int,
+    plan: Plan,
+    shifts: dict[int, float],
+    each: int = 50,
+    rows: int = REFERENCE_ROWS,
+) -> list[Judged]:
+    """Many runs of these columns, against a new reference of so many rows after ``each`` of them."""
     out = []
-    for start in range(0, runs, 50):
-        profile, kinds = reference(r, moved)
-        shifts = dict.fromkeys(range(moved), shift)
-        count = min(50, runs - start)
+    for start in range(0, runs, each):
+        profile = reference(r, kinds, rows)
+        count = min(each, runs - start)
         out.append(judge(profile, np.stack([window(r, profile, kinds, n, shifts) for _ in range(count)]), plan))
     return out
+
+
+def awkward(r: np.random.Generator, runs: int, plan: Plan) -> None:
+    """Fifty columns of one kind at a time, of those that are hard to judge."""
+    sizes = [(REFERENCE_ROWS, 30), (REFERENCE_ROWS, 100), (REFERENCE_ROWS, 1000), (1000, 1000), (1000, 10_000)]
+    print("\n| fifty columns of | " + " | ".join(f"{n:,} against {rows:,}" for rows, n in sizes) + " |")
+    print("|---" * (len(sizes) + 1) + "|")
+    for name, draw in AWKWARD.items():
+        cells = []
+        for rows, n in sizes:
+            found = of_kinds(r, [(name, draw)] * 50, n, runs, plan, {}, 10, rows)
+            cells.append(np.concatenate([one.drifted(plan.rule.level) for one in found]).any(axis=1).mean())
+        print(f"| {name} | " + " | ".join(f"{cell:.1%}" for cell in cells) + " |", flush=True)
 
 
 def main() -> None:
@@ -104,6 +133,7 @@ def main() -> None:
         alarms = found.any(axis=1).mean()
         used = time.process_time() - began
         print(f"| {n:,} | {runs:,} | {alarms:.2%} | {found.mean():.4%} | {used:.0f} CPU-s |", flush=True)
+    awkward(r, given.runs // 5, plan)
     if plan.tests:
         return
     print("\n| shift, 1,000 rows | columns moved of 50 | seen |\n|---|---|---|")

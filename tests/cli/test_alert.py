@@ -47,6 +47,17 @@ def test_who_is_at_it_and_why_is_kept_and_audited(cli: Program) -> None:
     assert cli.json("alert", "list")["items"][0]["state"] == "snoozed"
 
 
+def test_a_snooze_that_is_over_is_none_though_nobody_watches(cli: Program) -> None:
+    alarm(cli.home)
+    (alert,) = cli.json("alert", "list")["items"]
+
+    assert cli("alert", "snooze", alert["id"], "0.001s").code == 0
+
+    (again,) = cli.json("alert", "list")["items"]
+    assert (again["state"], again["snoozed_until"]) == ("firing", None)
+    assert cli.json("alert", "show", alert["id"])["state"] == "firing"
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

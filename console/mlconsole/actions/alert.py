@@ -9,7 +9,7 @@ from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.incident import incident
 from mlconsole.catalog.alerts import SHOWN, answer
-from mlconsole.domain.alerts import Alert, AlertState, AlertStep, Incident
+from mlconsole.domain.alerts import Alert, AlertState, AlertStep, Incident, as_of
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Listing
 from mlconsole.domain.times import parse_duration
@@ -30,7 +30,8 @@ class ListParams:
 def list_alerts(ctx: Context, params: ListParams) -> Listing[Alert]:
     """Alerts, the newest first."""
     states = tuple(AlertState) if params.all else SHOWN
-    return Listing("alert", ctx.catalog.alerts.listed(states, max(1, params.limit)))
+    found = ctx.catalog.alerts.listed(states, max(1, params.limit))
+    return Listing("alert", [as_of(alert, ctx.clock()) for alert in found])
 
 
 @record
@@ -42,7 +43,7 @@ class ShowParams:
 
 def show(ctx: Context, params: ShowParams) -> Incident:
     """One alert with its timeline."""
-    return incident(ctx, ctx.catalog.alerts.get(params.alert))
+    return incident(ctx, as_of(ctx.catalog.alerts.get(params.alert), ctx.clock()))
 
 
 @record

@@ -31,6 +31,9 @@ class AlertState(StrEnum):
         return self in (AlertState.FIRING, AlertState.ACKED, AlertState.SNOOZED)
 
 
+SNOOZE_OVER = "its snooze is over, and it still is so"
+
+
 class Severity(StrEnum):
     """How bad it is, in rising order."""
 
@@ -199,7 +202,7 @@ def _still_bad(track: Track, signal: Signal, now: datetime) -> tuple[Track, Aler
 def wake(track: Track, now: datetime) -> tuple[Track, AlertStep | None]:
     """The end of a snooze, when it has come."""
     if track.state is AlertState.SNOOZED and track.until is not None and now >= track.until:
-        return _to(replace(track, until=None), AlertState.FIRING, "its snooze is over, and it still is so")
+        return _to(replace(track, until=None), AlertState.FIRING, SNOOZE_OVER)
     return track, None
 
 
@@ -260,6 +263,13 @@ class Alert:
     why: str = ""
     parts: tuple[Part, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def as_of(alert: Alert, now: datetime) -> Alert:
+    """An alert as it stands at a moment: a snooze that is over is none, whether anybody has said so or not."""
+    if alert.state is AlertState.SNOOZED and alert.until is not None and now >= alert.until:
+        return replace(alert, state=AlertState.FIRING, until=None, why=SNOOZE_OVER)
+    return alert
 
 
 @record

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from mlconsole.actions.incident import incident
-from mlconsole.domain.alerts import Incident
+from mlconsole.domain.alerts import Incident, as_of
 from mlconsole.domain.query import Query
 from mlconsole.errors import AmbiguousName, NotFound
 from mlconsole.render.watch_tables import state_words
@@ -44,7 +44,7 @@ class AlertScreen(SectionScreen):
     def _read(self) -> Incident | str:
         ctx = self.console.ctx
         try:
-            return incident(ctx, ctx.catalog.alerts.get(self.location.target))
+            return incident(ctx, as_of(ctx.catalog.alerts.get(self.location.target), ctx.clock()))
         except (NotFound, AmbiguousName) as error:
             return str(error)
 

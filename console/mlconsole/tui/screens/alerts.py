@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from mlconsole.catalog.alerts import WATCHER
-from mlconsole.domain.alerts import Alert, AlertState
+from mlconsole.domain.alerts import Alert, AlertState, as_of
 from mlconsole.render import numbers
 from mlconsole.render.watch_tables import state_words
 from mlconsole.tui.alert_pages import SEVERITIES, token_of
@@ -43,7 +43,7 @@ class AlertsScreen(ListScreen):
     def read(self) -> list[Row]:
         """The alerts, the worst first."""
         now = self.console.ctx.clock()
-        found = self.console.ctx.catalog.alerts.listed(LISTED, MOST)
+        found = [as_of(one, now) for one in self.console.ctx.catalog.alerts.listed(LISTED, MOST)]
         shown = [one for one in found if one.resolved_at is None or now - one.resolved_at < OVER_FOR]
         return [self._row(one, now) for one in sorted(shown, key=_weight)]
 
