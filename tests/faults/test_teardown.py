@@ -91,8 +91,17 @@ def test_the_plan_says_what_dies_what_is_lost_what_goes_on_billing_and_what_is_s
     assert f'end "job" ({run})' in said
     assert "saved: $36.00/h" in said and "itself goes on billing $36.00/h" in said
     assert plan["effect"] == "destroy"
-    assert "has not saved is lost" in plan["irreversible"][0]
+    assert plan["irreversible"] == ['What "job" has not saved is lost: no checkpoint and no artifact of it is known.']
     assert rich.json("run", "show", run)["state"] == "running"
+
+
+def test_the_plan_says_when_a_run_last_saved_its_state(rich: Program) -> None:
+    run = rich.launch("sh", "-c", 'touch -d "2020-01-01 12:00Z" "$MLCONSOLE_CHECKPOINTS/last.pt"; exec sleep 600')
+    wait_until(lambda: any((rich.home / "runs" / run / "checkpoints").iterdir()), "the checkpoint")
+
+    plan = rich.json("teardown", run, "--dry-run")
+
+    assert plan["irreversible"] == ['What "job" has not saved is lost; it last saved something 2020-01-01.']
 
 
 def test_without_confirmation_nothing_is_torn_down(rich: Program) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from datetime import UTC, datetime
 from sqlite3 import Connection
 
 from mlconsole.actions.base import Action, param
@@ -11,12 +12,13 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.endings import press, settle
 from mlconsole.actions.rates import machine_here
 from mlconsole.actions.remains import Remains
+from mlconsole.actions.run_signs import last_written_s
 from mlconsole.actions.run_stop import grace_s
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.targets import Target, find
 from mlconsole.catalog.run_changes import note_change, set_columns
 from mlconsole.catalog.teardowns import ask, claim
-from mlconsole.config import launch_environment
+from mlconsole.config import CHECKPOINTS, launch_environment
 from mlconsole.domain.costs import share_per_h
 from mlconsole.domain.gpu import GpuSnapshot
 from mlconsole.domain.jobs import FinaliserState, Handle
@@ -81,8 +83,10 @@ def _steps(ctx: Context, run: Run, grace: float) -> list[Step]:
         text = f'take "{run.name}" ({run.id}) out of the line: it has not started'
     elif run.state.is_live:
         text = f'end "{run.name}" ({run.id}): SIGTERM to every process of it, after {grace:g} s SIGKILL'
+    elif run.cleanup:
+        text = f'end what "{run.name}" ({run.id}) has left behind: {run.cleanup}'
     else:
-        text = f'end what "{run.name}" ({run.id}) has left behind: {run.cleanup or "whatever is found"}'
+        text = f'end whatever is found of "{run.name}" ({run.id}), which has ended'
     steps = [Step(text, run.host)]
     if run.gpus and _has_begun(run):
         steps.append(Step(f"give back {run.gpus} GPU{'s' if run.gpus > 1 else ''}", run.host))
@@ -93,8 +97,12 @@ def _steps(ctx: Context, run: Run, grace: float) -> list[Step]:
 
 
 def _lost(ctx: Context, run: Run) -> list[str]:
-    made = [artifact.at for artifact in ctx.catalog.runs.details(run.id).artifacts]
-    since = f", the last was {numbers.ago(max(made), ctx.clock())}" if made else ": it has saved no artifact"
+    made = [artifact.at.timestamp() for artifact in ctx.catalog.runs.details(run.id).artifacts]
+    saved_s = last_written_s(ctx.settings.runs / run.id / CHECKPOINTS)
+    made += [] if saved_s is None else [saved_s]
+    since = ": no checkpoint and no artifact of it is known"
+    if made:
+        since = f"; it last saved something {numbers.ago(datetime.fromtimestamp(max(made), UTC), ctx.clock())}"
     return [f'What "{run.name}" has not saved is lost{since}.']
 
 
