@@ -70,6 +70,16 @@ def test_what_two_processes_have_read_of_one_log_is_taken_in_once(catalog: Catal
     assert len(catalog.runs.details("aaa").timeline) == 2
 
 
+def test_runs_that_are_met_at_once_stand_in_the_order_in_which_they_began(catalog: Catalog) -> None:
+    for at, run in enumerate(["ccc", "aaa", "bbb"]):
+        log = WrittenLog(catalog.home, run).begin().end()
+        os.utime(log.marker, (at, at))
+        os.utime(log.path, (at, at))
+
+    catalog.ingest.run(NOW)
+    assert [run.id for run in catalog.runs.load([1, 2, 3])] == ["ccc", "aaa", "bbb"]
+
+
 def test_a_log_is_followed_as_it_grows(catalog: Catalog) -> None:
     log = WrittenLog(catalog.home, "aaa").begin()
     expected: list[float] = []

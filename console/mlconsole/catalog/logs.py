@@ -121,17 +121,18 @@ class Log(NamedTuple):
 
 
 def all_logs(runs: Path) -> list[Log]:
-    """Every log under the home."""
+    """Every log under the home, those that were last written to at the end."""
     found = []
     for run in _names(runs):
         folder = runs / run / "log"
         for name in _names(folder):
             if name.endswith(SUFFIX):
                 try:
-                    found.append(Log(folder, run, name, os.stat(folder / name, follow_symlinks=False).st_size))
+                    seen = os.stat(folder / name, follow_symlinks=False)
                 except OSError:
                     continue
-    return found
+                found.append((seen.st_mtime_ns, Log(folder, run, name, seen.st_size)))
+    return [log for _, log in sorted(found)]
 
 
 def _names(folder: Path) -> list[str]:

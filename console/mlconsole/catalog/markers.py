@@ -24,12 +24,22 @@ class Marker(NamedTuple):
 
 
 def read_markers(live: Path) -> list[Marker]:
-    """Every marker in the folder; one that cannot be read (yet) is left for the next time."""
+    """Every marker in the folder, in the order in which their logs began: runs are numbered as they are met.
+
+    One that cannot be read (yet) is left for the next time.
+    """
     try:
-        names = sorted(entry.name for entry in os.scandir(live))
+        names = sorted((_written_at(entry), entry.name) for entry in os.scandir(live) if entry.name.endswith(".json"))
     except FileNotFoundError:
         return []
-    return [marker for name in names if name.endswith(".json") if (marker := _read(live / name))]
+    return [marker for _, name in names if (marker := _read(live / name))]
+
+
+def _written_at(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read(path: Path) -> Marker | None:
