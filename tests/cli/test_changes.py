@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +281,30 @@ def test_a_tail_is_the_last_lines(cli: Program) -> None:
     cli.ended(run)
 
     assert cli("run", "logs", run, "--tail", "2").out == "999\n1000\n"
+
+
+def test_following_from_the_last_line_on_leaves_no_line_out(cli: Program) -> None:
+    counting = "import sys, time\nfor n in range(3000): print(n, flush=True); n % 100 or time.sleep(0.01)"
+    run = cli.launch(sys.executable, "-c", counting)
+
+    numbers = [int(line) for line in cli("run", "logs", "--follow", "--tail", "1", run).out.splitlines()]
+
+    assert numbers == list(range(numbers[0], 3000))
+
+
+def test_output_that_is_gone_or_never_was_is_told(cli: Program) -> None:
+    ended, silent = cli.launch("echo", "x"), cli.launch("true")
+    cli("launch", "--name", "waiting", "--hold", "--", "true")
+    for run in (ended, silent):
+        cli.ended(run)
+    shutil.rmtree(cli.home / "runs" / ended)
+
+    gone, waits = cli("run", "logs", ended), cli("run", "logs", "waiting")
+    assert cli("run", "stop", "waiting", "--yes").code == 0
+    never = cli("run", "logs", "waiting")
+
+    assert [done.code for done in (gone, waits, never, cli("run", "logs", silent))] == [4, 4, 4, 0]
+    assert "is gone" in gone.err and "waits for its turn" in waits.err and "never started" in never.err
 
 
 def test_a_log_under_json_is_one_object_a_line(cli: Program) -> None:

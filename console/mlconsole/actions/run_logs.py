@@ -9,10 +9,11 @@ from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.jobs import current_job, observe
 from mlconsole.actions.sync import refresh
+from mlconsole.catalog.jobs import Job
 from mlconsole.domain.jobs import Handle
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import TextChunk
-from mlconsole.domain.runs import Run
+from mlconsole.domain.runs import Run, State
 from mlconsole.errors import NotFound, UsageError
 from mlconsole.plugin_api import Backend, KeepsLogs
 from mlconsole.records import record, replace
@@ -34,7 +35,7 @@ def logs(ctx: Context, params: LogsParams) -> Iterator[TextChunk]:
     """What the program wrote to its standard streams, as it came.
 
     Raises:
-        NotFound: no such run, or it was not launched here and so has no captured output.
+        NotFound: no such run, it was not launched here and so has no captured output, or that is gone.
     """
     if params.tail is not None and params.tail < 0:
         raise UsageError(f'"{params.tail}" is not a number of lines.')
@@ -45,15 +46,13 @@ def logs(ctx: Context, params: LogsParams) -> Iterator[TextChunk]:
         return
     refresh(ctx)
     run = ctx.catalog.runs.get(params.run)
-    found = current_job(ctx, run.number)
-    if found is None:
-        raise NotFound(f'Run "{run.name}" was not launched by mlconsole, so its output was not kept.')
-    job, handle = found
+    job, handle = _job(ctx, run)
     backend = ctx.backend(job.backend)
     offset = 0
     if params.tail is not None:
-        yield from _last_lines(backend, handle, params.tail)
-        offset = _end(backend, handle)
+        last, offset = _last_lines(backend, handle, params.tail)
+        if last:
+            yield TextChunk(last)
     while not ctx.cancelled.is_set():
         chunk = backend.logs(handle, "output", offset)
         offset = chunk.next_offset
@@ -66,6 +65,25 @@ def logs(ctx: Context, params: LogsParams) -> Iterator[TextChunk]:
     observe(ctx, [job])
 
 
+def _job(ctx: Context, run: Run) -> tuple[Job, Handle]:
+    """The job that prints what the run prints.
+
+    Raises:
+        NotFound: there is no output of it, not yet, or not any more.
+    """
+    job = ctx.catalog.runs.job(run.number)
+    if job is not None and job.handle is None and run.state in (State.QUEUED, State.ENDED):
+        why = "waits for its turn" if run.state is State.QUEUED else "never started"
+        raise NotFound(f'Run "{run.name}" {why}: it has printed nothing.')
+    found = current_job(ctx, run.number)
+    if found is None:
+        raise NotFound(f'Run "{run.name}" was not launched by mlconsole, so its output was not kept.')
+    path = log_path(ctx, run)
+    if run.state is State.ENDED and path is not None and not path.exists():
+        raise NotFound(f'The output of run "{run.name}" is gone: there is no file "{path}".')
+    return found
+
+
 def _of_rank(chunks: Iterator[TextChunk], mark: bytes) -> Iterator[TextChunk]:
     """The lines of one rank, without its mark."""
     rest = b""
@@ -76,21 +94,14 @@ def _of_rank(chunks: Iterator[TextChunk], mark: bytes) -> Iterator[TextChunk]:
             yield TextChunk(data)
 
 
-def _end(backend: Backend, handle: Handle) -> int:
-    offset = 0
-    while (chunk := backend.logs(handle, "output", offset, 16 << 20)).data:
-        offset = chunk.next_offset
-    return offset
-
-
-def _last_lines(backend: Backend, handle: Handle, count: int) -> Iterator[TextChunk]:
+def _last_lines(backend: Backend, handle: Handle, count: int) -> tuple[bytes, int]:
+    """The last lines of what there is, and where that ends: following goes on from there."""
     kept = b""
     offset = 0
     while (chunk := backend.logs(handle, "output", offset, 16 << 20)).data:
         offset = chunk.next_offset
         kept = b"".join((kept + chunk.data).splitlines(keepends=True)[-count:] if count else [])
-    if kept:
-        yield TextChunk(kept)
+    return kept, offset
 
 
 def log_path(ctx: Context, run: Run) -> Path | None:
