@@ -55,8 +55,11 @@ async def test_from_a_failed_run_to_a_better_one_and_back_to_the_audit(trained: 
         await user.sees_no("good")
         await user.presses("enter", "enter")
         await user.sees("FloatingPointError", "loss diverged", "val/loss")
+        await user.presses("3")
+        await user.sees("epoch 0", "ended  ")
         await user.presses("7")
-        await user.sees("Traceback")
+        await user.sees("Traceback", "● running ", "✖ failed ")
+        await user.waits(lambda: user.line_with("● running ").split()[1].startswith("+"), "how long after the launch")
         # Compare it with the best.
         await user.presses("minus")
         await user.sees("1 run")

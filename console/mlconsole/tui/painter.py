@@ -241,6 +241,9 @@ def _runs(before: Cells, after: Cells) -> Iterator[tuple[int, int]]:
     start = stop = -1
     chars, pens = after
     for x in _differing(before, after):
+        if x == stop:  # Most are: the rest of this is for gaps alone.
+            stop += 1
+            continue
         if stop >= 0 and x - stop <= _GAP and all(pen is pens[stop - 1] for pen in pens[stop:x]):
             stop = x + 1
             continue

@@ -13,7 +13,7 @@ from mlconsole.domain.times import iso
 from mlconsole.render import numbers
 from mlconsole.render.columns import spent_text
 from mlconsole.render.sanitise import clean
-from mlconsole.render.states import mark_of
+from mlconsole.render.states import MARKS, mark_of
 from mlconsole.render.width import cell_width, fit, middle
 from mlconsole.tui.explorer import View
 from mlconsole.tui.widgets.line import Span
@@ -21,6 +21,7 @@ from mlconsole.tui.widgets.line import Span
 Lines = list[list[Span]]
 MOST_LABEL, MOST_LINES = 44, 2000
 LABEL = 12
+NOTHING_WHEN_EMPTY = ("dirty", "untracked", "untracked_count")
 
 
 def summary(details: RunDetails, now: datetime) -> Lines:
@@ -109,7 +110,10 @@ def code(details: RunDetails, diff: str) -> Lines:
     """Commit, branch, untracked files, and the diff of tracked ones."""
     if not details.code:
         return [[("No code captured: the program did not import mlconsole, or ran outside a git repository.", "dim")]]
-    out = [*mapping_lines(details.code), []]
+    told = {key: value for key, value in details.code.items() if value or key not in NOTHING_WHEN_EMPTY}
+    out = [*mapping_lines(told), []]
+    if not diff and details.code.get("dirty") is False:
+        out.append([("  Nothing differed from the commit.", "dim")])
     return out + [[(line, _diff_token(line))] for line in diff.splitlines()]
 
 
@@ -133,14 +137,24 @@ def artifacts(details: RunDetails, now: datetime) -> Lines:
 
 
 def timeline(details: RunDetails, now: datetime) -> Lines:
-    """States with when and the evidence, then what failed."""
+    """States with when, how long after the one before, and the evidence; then what failed."""
     out: Lines = []
+    before: datetime | None = None
     for change in details.timeline:
-        word = change.outcome.value if change.outcome else change.state.value
-        out.append([(f"  {iso(change.at)}  ", "dim"), (f"{word:14}", "strong"), (change.evidence, "value")])
+        mark = MARKS[change.outcome.value if change.outcome else change.state.value]
+        after = "" if before is None else _pause((change.at - before).total_seconds())
+        state: Span = (f"{mark.glyph} {mark.word:13} ", mark.token)
+        out.append([(f"  {iso(change.at)}  {after:>7}  ", "dim"), state, (change.evidence, "value")])
+        before = change.at
     if details.traceback:
         out += [[], [("Traceback", "strong")], *_ends(details.traceback.splitlines())]
     return out + [[(f"damaged: {text}", "error")] for text in details.damage]
+
+
+def _pause(seconds: float) -> str:
+    """A length between two moments, which a clock that was set may have put in the other order."""
+    size = abs(seconds)
+    return f"{'-' if seconds < 0 else '+'}{f'{size:.1f}s' if size < 10 else numbers.duration(size)}"
 
 
 def _ends(lines: Sequence[str]) -> Lines:

@@ -170,7 +170,9 @@ class RunScreen(SectionScreen):
         self.console.names[self.location.target] = run.name
         self.show_head(run_pages.summary(seen.details, self.console.ctx.clock()))
         self.query_one("#charts", Charts).show(run.name, seen.metrics)
-        self.query_one("#log", LogView).open(seen.log)
+        log = self.query_one("#log", LogView)
+        log.open(seen.log)
+        log.show_end(not run.state.is_live)
         self.query_one("#gpus", Charts).show_charts(seen.gpus)
         self.show_page()
         self.show_keys()

@@ -17,7 +17,7 @@ from mlconsole.tui.widgets.log_strips import LogStrips, Shape, columns_of
 from mlconsole.tui.widgets.look import look_of
 
 NO_LOG = "This run was not launched here, so its output was not kept."
-EMPTY_LOG = "Nothing printed yet."
+EMPTY_LOG, SILENT_LOG = "Nothing printed yet.", "It ended without printing anything."
 
 
 class LogPane(Widget, can_focus=True):
@@ -36,6 +36,7 @@ class LogPane(Widget, can_focus=True):
         self._column = 0
         self._typing: Pattern | None = None
         self._is_slow = False
+        self._is_ended = False
         self._status_line = Line()
         self._prompt = LogPrompt()
 
@@ -61,7 +62,14 @@ class LogPane(Widget, can_focus=True):
     def show_status(self) -> None:
         """Refresh the status line."""
         if self._seen is not None:
-            self._status_line.show(*status(self._seen, look_of(self.app), self._column))
+            self._status_line.show(*status(self._seen, look_of(self.app), self._column, is_ended=self._is_ended))
+
+    def show_end(self, is_ended: bool) -> None:
+        """Say whether the program has ended: then nothing more will come."""
+        if is_ended != self._is_ended:
+            self._is_ended = is_ended
+            self.show(self._seen)
+            self.refresh()
 
     def _furthest(self) -> int:
         """The column from which on the longest line in view can be seen to its end."""
@@ -117,7 +125,7 @@ class LogPane(Widget, can_focus=True):
         if frame.rows or frame.source is Source.NONE:
             return (NO_LOG if not frame.rows else ""), "dim"
         if frame.source is Source.EMPTY:
-            return EMPTY_LOG, "dim"
+            return SILENT_LOG if self._is_ended else EMPTY_LOG, "dim"
         if frame.filtered is not None and frame.progress is None:
             none = "No line is without" if frame.filtered.is_inverted else "No line has"
             return f"{none} {frame.filtered.pattern.label}. & changes the filter, Esc takes it away.", "dim"

@@ -8,17 +8,18 @@ from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.look import Look
 
 
-def status(frame: Frame, look: Look, column: int = 0) -> tuple[list[Span], list[Span]]:
+def status(frame: Frame, look: Look, column: int = 0, *, is_ended: bool = False) -> tuple[list[Span], list[Span]]:
     """The left and the right part of the line.
 
     Args:
         frame: what is to be seen.
         look: how it is drawn.
         column: cells that are scrolled out of sight to the left.
+        is_ended: the program has ended, so that nothing more will come.
     """
     if frame.source is not Source.LINES:
         return [], []
-    left = [*_following(frame, look), *_filtered(frame.filtered), *_search(frame.search)]
+    left = [*_following(frame, look, is_ended), *_filtered(frame.filtered), *_search(frame.search)]
     if frame.progress is not None:
         what, share = frame.progress
         left.append((f"  {what} {share:.0%}", "dim"))
@@ -27,7 +28,9 @@ def status(frame: Frame, look: Look, column: int = 0) -> tuple[list[Span], list[
     return left, [*_layout(frame, column), *_position(frame)]
 
 
-def _following(frame: Frame, look: Look) -> list[Span]:
+def _following(frame: Frame, look: Look, is_ended: bool) -> list[Span]:
+    if is_ended and not frame.unread:
+        return [("ended", "dim")]
     if frame.is_following:
         return [(f"{look.glyph('▾', 'v')} following", "state.running")]
     spans: list[Span] = [(f"{look.glyph('║', '|')} paused", "warn")]
