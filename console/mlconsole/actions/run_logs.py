@@ -15,7 +15,7 @@ from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import TextChunk
 from mlconsole.domain.runs import Run, State
 from mlconsole.errors import NotFound, UsageError
-from mlconsole.plugin_api import Backend, KeepsLogs
+from mlconsole.plugin_api import Backend, KeepsLogs, RunsHere
 from mlconsole.records import record, replace
 
 POLL_S = 0.2
@@ -78,9 +78,11 @@ def _job(ctx: Context, run: Run) -> tuple[Job, Handle]:
     found = current_job(ctx, run.number)
     if found is None:
         raise NotFound(f'Run "{run.name}" was not launched by mlconsole, so its output was not kept.')
-    path = log_path(ctx, run)
-    if run.state is State.ENDED and path is not None and not path.exists():
-        raise NotFound(f'The output of run "{run.name}" is gone: there is no file "{path}".')
+    backend = ctx.backend(found[0].backend)
+    if run.state is State.ENDED and isinstance(backend, RunsHere) and backend.runs_here():
+        path = log_path(ctx, run)
+        if path is not None and not path.exists():
+            raise NotFound(f'The output of run "{run.name}" is gone: there is no file "{path}".')
     return found
 
 
