@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlconsole.domain.drift import OTHER, CategoryShape, ColumnProfile, Kind, NumberShape, moment_words
+from mlconsole.drift.grid import FEWEST_TO_NAME, MOST_VALUES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -192,12 +193,13 @@ class Stack:
 def _surely_named(shape: CategoryShape) -> float:
     """From how many expected values on a category is named, but for one in some thousands.
 
-    The least count that was named is so many that 3.4 standard deviations of chance lie between.
+    A profile names a value that occurred so often, or more often than the hundredth; the mean from which that is 3.4
+    standard deviations of chance away.
     """
     if not shape.other or not shape.values:
         return 0.0
     spread = 3.4
-    least = min(shape.counts)
+    least = FEWEST_TO_NAME if len(shape.values) < MOST_VALUES else min(shape.counts)
     return float((spread + (spread**2 + 4 * least) ** 0.5) ** 2 / 4)
 
 

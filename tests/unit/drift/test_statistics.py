@@ -197,11 +197,23 @@ def test_many_categories_are_called_no_more_often_than_the_level_says(
         assert (called <= level).mean() <= level + 4 * (level / len(called)) ** 0.5, level
 
 
-def test_a_category_that_the_reference_is_certain_to_have_named_is_seen_to_move() -> None:
-    column = ColumnProfile("x", Kind.TEXT, 1_000, shape=CategoryShape(("a", "b", "c"), (600, 300, 80), 20, 30))
-    window = ColumnProfile("x", Kind.TEXT, 1_000, shape=CategoryShape(("a", "b", "c"), (600, 200, 180), 20, 30))
+@pytest.mark.parametrize(
+    ("values", "before", "now"),
+    [
+        (("a", "b", "c"), (600, 300, 80, 20), (600, 200, 180, 20)),
+        (("a",), (9_990, 10), (9_000, 1_000)),
+        (("a", "b"), (5_000, 4_998, 2), (4_000, 5_998, 2)),
+    ],
+)
+def test_a_category_that_is_certain_to_be_named_is_seen_to_move(
+    values: tuple[str, ...], before: tuple[int, ...], now: tuple[int, ...]
+) -> None:
+    ours, theirs = (
+        ColumnProfile("x", Kind.TEXT, sum(counts), shape=CategoryShape(values, counts[:-1], counts[-1], 30))
+        for counts in (before, now)
+    )
 
-    measured = tests.named("chi2").categories(stack_of(column, [window]).categories())  # type: ignore[misc]
+    measured = tests.named("chi2").categories(stack_of(ours, [theirs]).categories())  # type: ignore[misc]
 
     assert measured.p_value[0] < 1e-9
 
