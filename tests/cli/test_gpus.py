@@ -157,6 +157,8 @@ def test_watching_shows_one_object_a_line_and_keeps_a_history(lab: tuple[Program
     assert all(each["kind"] == "gpu" and len(each["items"]) == 2 for each in shown)
     means = past["items"][0]["means"]
     assert means and means == [pytest.approx(301.5)] * len(means)
+    assert [each["uuid"] for each in program.json("gpu", "history", "gpu:1")["items"]] == [uuid(1)]
+    assert program("gpu", "history", "gpu:7").code == 4
     assert "301.5" in program("gpu", "history", "--figure", "power_w").out
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlconsole.actions.far_gpus import FarGpus
 
 REFRESH_S = 10.0
+INDEXED = "gpu:"
 #: So long a list waits for hosts elsewhere; what was known of them is shown all the same.
 FAR_S = 5.0
 LONGEST_KEEP_S = 7 * 86_400
@@ -159,7 +160,9 @@ class Keeper:
 class HistoryParams:
     """Which figure of which GPU, and since when."""
 
-    gpu: str | None = param(None, help="the begin of a uuid; all when left out", positional=True, metavar="GPU")
+    gpu: str | None = param(
+        None, help="gpu:0, or the begin of a uuid; all when left out", positional=True, metavar="GPU"
+    )
     figure: str = param("utilization_percent", help="which figure", choices=KEPT_FIGURES)
     since: str = param("1h", help="from when on, as in 10m, 7d or 2025-06-01", metavar="WHEN")
 
@@ -178,7 +181,10 @@ def history(ctx: Context, params: HistoryParams) -> Listing[GpuPast]:
     past = GpuHistory(ctx.settings.home, read_only=True)
     try:
         known = past.gpus()
-        found = [gpu for gpu in known if gpu.uuid.startswith(params.gpu or "")]
+        uuid = params.gpu or ""
+        if uuid.startswith(INDEXED):
+            uuid = gpu_named(uuid, one_look(ctx)).uuid
+        found = [gpu for gpu in known if gpu.uuid.lower().startswith(uuid.lower())]
         if params.gpu is not None and not found:
             raise NotFound(f'No GPU "{params.gpu}" has a past.', "It is kept while: mlconsole gpu list --watch")
         start_s, end_s = int(since.timestamp()), int(now.timestamp()) + 1
