@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mlconsole.domain.uptime import Uptime
     from mlconsole.plugin_api import Backend, Target
 
+SAID_AGAIN_S = 3600.0
 GPU_LOOK_S, GPU_HANGS_S = 15.0, 5.0
 T = TypeVar("T")
 
@@ -160,6 +162,21 @@ class Context:
     def beside(self, cancelled: threading.Event | None = None) -> Context:
         """A session on the same catalog for somebody who works next to the person, who may have an end of its own."""
         return self._sharing(cancelled or self.cancelled)
+
+    def seldom(self, clock_s: Callable[[], float] = time.monotonic) -> Context:
+        """A session for who looks again and again: the same words are said once an hour, not at every look."""
+        made, said = self._sharing(self.cancelled), dict[str, float]()
+
+        def say(text: str) -> None:
+            now_s = clock_s()
+            for old in [each for each, at_s in said.items() if now_s - at_s >= SAID_AGAIN_S]:
+                del said[old]
+            if text not in said:
+                said[text] = now_s
+                self.say(text)
+
+        made.say = say
+        return made
 
     def _sharing(
         self, cancelled: threading.Event, *, journal: Journal | None = None, cause: Cause | None = None

@@ -83,6 +83,7 @@ def watch(
     from mlconsole.telemetry.cpu import CpuMeter
     from mlconsole.telemetry.processes import ProcessTable
 
+    ctx = ctx.seldom()
     follower = Follower(ctx, cpu_of=CpuMeter(ProcessTable()).percent)
     source = readings(ctx, interval_s, patience_s)
     keeper = Keeper(ctx)

@@ -67,7 +67,8 @@ class Term:
     def _duties(self) -> list[Duty]:
         ctx = self.ctx
         office = Office(ctx, self.fence, self.me, self.stopped.is_set)
-        fresh = [Duty("logs", lambda: ingest(ctx), INGEST_S), Duty("jobs", lambda: observe_live(ctx), OBSERVE_S)]
+        quiet = ctx.seldom()
+        fresh = [Duty("logs", lambda: ingest(quiet), INGEST_S), Duty("jobs", lambda: observe_live(quiet), OBSERVE_S)]
         return [
             *(fresh if self.keeps_fresh else []),
             Duty("events", lambda: evaluate(ctx, self.fence), EVALUATE_S),
