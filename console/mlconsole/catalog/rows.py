@@ -18,7 +18,7 @@ RUN_COLUMNS = """
     run.n, run.id, run.name, experiment.name, run.state, run.outcome, run.exit_code, run.reason, run.reach,
     run.reach_since_us, run.cleanup, run.backend, run.host, run.user, run.command, run.cwd, run.parent_id,
     run.commit_id, run.gpus, run.gpu_s, run.cost_microusd, run.created_us, run.started_us, run.ended_us, run.seen_us,
-    (SELECT substr(detail.traceback, -1000) FROM detail WHERE detail.run = run.n)
+    (SELECT substr(detail.traceback, -4000) FROM detail WHERE detail.run = run.n)
 """
 
 
@@ -45,7 +45,7 @@ def run_of(
         seen_at=moment(seen),
         exit_code=exit_code,
         reason=str(reason),
-        error=last_line(str(traceback or "")),
+        error=exception_line(str(traceback or "")),
         reach=Reach.UNREACHABLE if reach == Reach.UNREACHABLE.value else Reach.OK,
         reach_since=moment(reach_since),
         cleanup=str(cleanup),
@@ -66,11 +66,17 @@ def run_of(
     )
 
 
-def last_line(traceback: str) -> str:
-    """The line of a traceback that names the exception."""
-    lines = [line for line in traceback.splitlines() if line.strip()]
-    raised = [line for line in lines if line[:1].strip() and ":" in line]
-    return (raised or lines or [""])[-1].strip()
+def exception_line(traceback: str) -> str:
+    """The line of a traceback that names the exception: the first one behind its last frame that stands at the edge.
+
+    Of a group of exceptions it is the group's own. Where no frame is left of a text that was cut, it is the last line
+    that may name one.
+    """
+    lines = [line.removeprefix("  | ") for line in traceback.splitlines() if line.strip()]
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    raised = [line for line in lines[frames[-1] :] if line[:1].strip()][:1] if frames else []
+    named = raised or [line for line in lines if line[:1].strip() and ":" in line]
+    return (named or lines or [""])[-1].strip()
 
 
 def state_of(word: str, ended_us: int | None) -> State:
