@@ -169,6 +169,7 @@ def _finished(
         started_at=_time(record.get("started_at")),
         ended_at=_time(record.get("ended_at")),
         survivors=survivors,
+        pid=record.get("child", {}).get("pid"),
     )
 
 

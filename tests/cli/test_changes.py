@@ -316,6 +316,17 @@ def test_a_log_under_json_is_one_object_a_line(cli: Program) -> None:
     assert objects == [{"kind": "log", "text": text} for text in ("one", "two \udcff", "last")]
 
 
+@pytest.mark.parametrize(("leave", "outcome", "code"), [("0", "succeeded", 0), ("4", "failed", 4)])
+def test_a_run_whose_supervisor_was_killed_ends_as_its_own_log_says(
+    cli: Program, leave: str, outcome: str, code: int
+) -> None:
+    killing = f"import os, sys, mlconsole; mlconsole.log({{'a': 1}}); os.kill(os.getppid(), 9); sys.exit({leave})"
+    run = cli.ended(cli.launch(sys.executable, "-c", killing))
+
+    assert (run["outcome"], run["exit_code"]) == (outcome, code)
+    assert "process gone without an exit record" in run["reason"]
+
+
 def test_a_launcher_that_is_killed_leaves_one_run_whose_fate_is_known(cli: Program) -> None:
     process = cli.start("launch", "--name", "orphan", "--", "sleep", "60")
     wait_until(lambda: bool(cli.json("run", "list", "orphan")["items"]), "the intent")

@@ -9,7 +9,7 @@ from sqlite3 import Connection
 from mlconsole.actions.context import Context
 from mlconsole.actions.launchers import is_launching
 from mlconsole.catalog.jobs import Job
-from mlconsole.catalog.observations import apply_observation, set_handle
+from mlconsole.catalog.observations import apply_observation, set_handle, with_own_record
 from mlconsole.domain.jobs import Handle, Observation
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.errors import BackendUnreachable, MlconsoleError
@@ -40,6 +40,8 @@ def observe(ctx: Context, jobs: list[Job]) -> bool:
 def _record(db: Connection, pairs: list[tuple[Job, Observation]], now: datetime) -> bool:
     changed = False
     for job, seen in pairs:
+        if job.state is not State.STOPPING:  # One that was asked to end did not end by itself.
+            seen = with_own_record(db, job.number, seen)
         is_news = apply_observation(db, job.number, seen, now)
         changed |= is_news
         if is_news and seen.reachable and seen.state is State.ENDED:

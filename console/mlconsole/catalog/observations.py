@@ -6,12 +6,40 @@ import json
 import sqlite3
 from datetime import datetime
 
+from mlconsole.catalog.rows import moment
 from mlconsole.catalog.run_changes import note_change, set_columns
 from mlconsole.domain.jobs import Handle, Observation
-from mlconsole.domain.runs import Reach, State
+from mlconsole.domain.runs import Outcome, Reach, State
 from mlconsole.domain.times import to_us
+from mlconsole.records import replace
 
 SELECT = "SELECT state, outcome, reach, started_us, reason, token FROM run WHERE n = :n"
+
+
+SELECT_OWN_END = """
+SELECT outcome, exit_code, ended_us
+FROM writer
+WHERE run = :run AND pid = :pid AND is_main AND exit_code IS NOT NULL
+ORDER BY n DESC
+LIMIT 1
+"""
+
+
+def with_own_record(db: sqlite3.Connection, number: int, seen: Observation) -> Observation:
+    """The observation of an end that its backend has no record of, as the program's own run log tells of that end."""
+    if seen.outcome is not Outcome.UNKNOWN or seen.pid is None:
+        return seen
+    row = db.execute(SELECT_OWN_END, {"run": number, "pid": seen.pid}).fetchone()
+    if row is None:
+        return seen
+    return replace(
+        seen,
+        outcome=Outcome(row[0]),
+        exit_code=row[1],
+        ended_at=moment(row[2]),
+        reason=f"exit code {row[1]}, as its run log says; {seen.reason}",
+        evidence=f"{seen.evidence}; its run log's end record",
+    )
 
 
 def set_handle(db: sqlite3.Connection, number: int, handle: Handle) -> None:

@@ -152,6 +152,7 @@ class Observation:
 
     ``reachable`` False means the look itself failed: state and outcome then say nothing.
     ``survivors`` names processes of the job that are still alive after its end, as ``pid command``.
+    ``pid`` is the program's own process on its host, where the backend knows it.
     """
 
     token: str
@@ -166,6 +167,7 @@ class Observation:
     ended_at: datetime | None = None
     survivors: tuple[str, ...] = ()
     finalisers: tuple[Finaliser, ...] = ()
+    pid: int | None = None
 
 
 @record
