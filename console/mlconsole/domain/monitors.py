@@ -212,7 +212,7 @@ class MonitorCheck:
 
 @record
 class ReplayRow:
-    """Stored windows judged with floors times ``factor``: how many are drift, and how often an alert would open."""
+    """Stored windows judged with floors times ``factor``: how many are bad, and how often an alert would open."""
 
     factor: float
     level: float

@@ -205,7 +205,7 @@ def _page(page: MonitorPage, now: datetime) -> list[str]:
         ("baseline", baseline_words(monitor.baseline)),
         *(("before", baseline_words(one)) for one in page.baselines[1:MOST_BASELINES]),
         ("live", monitor.live),
-        ("windows", f"{monitor.window.text}, {page.state.total:,} judged"),
+        ("windows", f"{monitor.window.text}, {page.state.total:,} judged{_newest(page.state, now)}"),
         ("rule", f"{k} of {n} bad windows open, {monitor.closes} clean close; level {monitor.rule.level:g}"),
         ("tests", ", ".join(monitor.tests)),
         ("columns", ", ".join(monitor.columns)),
@@ -220,6 +220,11 @@ def _page(page: MonitorPage, now: datetime) -> list[str]:
     return out + (["", *_report(page.report)] if page.report is not None else [])
 
 
+def _newest(state: MonitorState, now: datetime) -> str:
+    """How old the newest data is that was judged: where none comes any more, nothing is found either."""
+    return f"; the newest data is of {numbers.ago(state.windows[-1].ended_at, now)}" if state.windows else ""
+
+
 def _predictions(asked: Predictions | None) -> str:
     if asked is None:
         return ""
@@ -231,12 +236,12 @@ def _predictions(asked: Predictions | None) -> str:
 def _replay(found: Replay) -> list[str]:
     if not found.windows:
         return ["No window was judged yet."]
-    bad = [window for window in found.windows if window.verdict is Verdict.DRIFT]
+    bad = [window for window in found.windows if window.verdict in (Verdict.DRIFT, Verdict.SCHEMA)]
     days = found.span_s / 86_400
-    out = [f"{clean(found.monitor)}  {len(found.windows):,} windows over {days:.3g} days, {len(bad):,} are drift", ""]
+    out = [f"{clean(found.monitor)}  {len(found.windows):,} windows over {days:.3g} days, {len(bad):,} are bad", ""]
     rows = [
         (f"x {row.factor:g}", f"{row.drift:,}", f"{row.alerts:,}", numbers.number(row.alerts_per_week))
         for row in found.rows
     ]
-    out += table(("FLOORS", "DRIFT", "ALERTS", "ALERTS A WEEK"), rows, {1, 2, 3})
+    out += table(("FLOORS", "BAD", "ALERTS", "ALERTS A WEEK"), rows, {1, 2, 3})
     return [*out, "", *_windows(bad)] if bad else out
