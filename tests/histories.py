@@ -214,7 +214,9 @@ class History:
         if starts and not hit and outcome != "succeeded":
             found.append(f"{name}, which nobody touched, is said to be {words}")
         if starts and not ends and outcome == "succeeded":
-            found.append(f"{name} did not come to its end ({', '.join(hit) or 'nothing'} was killed) and is said to be {words}")
+            found.append(
+                f"{name} did not come to its end ({', '.join(hit) or 'nothing'} was killed) and is said to be {words}"
+            )
         return found
 
 

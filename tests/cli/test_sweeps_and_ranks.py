@@ -55,6 +55,23 @@ def test_a_grid_is_a_run_for_each_point_and_one_row_that_unfolds(cli: Program) -
     assert "6 succeeded" in program("sweep", "show", "s").out
 
 
+def test_a_sweep_is_held_released_and_stopped_as_one(cli: Program) -> None:
+    cli.json("host", "drain")
+    sweep = cli.json("launch", "-n", "s", "--grid", "seed=1,2,3", "--", "true")
+    cli.json("run", "stop", "s [seed=2]", "--yes")
+
+    assert len(cli.json("run", "hold", sweep["id"])["items"]) == 2
+    assert {each["why"].partition(" by ")[0] for each in cli.json("job", "list", "--all")["items"]} == {"held"}
+    assert len(cli.json("run", "release", "s")["items"]) == 2
+    steps = cli.json("run", "stop", "s", "--dry-run")["steps"]
+    assert len(steps) == 2 and all("out of the line" in str(each) for each in steps)
+    assert len(cli.json("run", "stop", "s", "--yes")["items"]) == 2
+    assert cli.json("job", "list")["items"] == []
+    again = cli("run", "stop", sweep["id"], "--yes")
+    assert again.code == 1 and 'No run of sweep "s" is left to stop' in again.err
+    assert cli("run", "move", sweep["id"]).code == 4
+
+
 def test_the_plan_of_a_sweep_says_how_many_runs_and_the_command_again(cli: Program) -> None:
     (cli.cwd / "train").touch()
     plan = cli.json("launch", "--grid", "lr=1,2", "--nproc", "2", "--snapshot", "--dry-run", "--", "train", "{lr}")

@@ -10,6 +10,7 @@ from mlconsole.actions import parcels, turns
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.names import parse_pairs
+from mlconsole.actions.several import RUNS, runs_of
 from mlconsole.actions.sync import refresh
 from mlconsole.catalog import queue
 from mlconsole.config import launch_environment
@@ -24,10 +25,10 @@ from mlconsole.records import record, replace
 class RunsParams:
     """Which runs."""
 
-    runs: tuple[str, ...] = param((), help="ids, prefixes or names", positional=True, cursor="marked", metavar="RUN")
+    runs: tuple[str, ...] = param((), help=RUNS, positional=True, cursor="marked", metavar="RUN")
 
 
-def _waiting(ctx: Context, words: tuple[str, ...]) -> list[Run]:
+def _all_waiting(ctx: Context, words: tuple[str, ...], verb: str) -> list[Run]:
     """The runs, each of which waits for its turn on this machine.
 
     Raises:
@@ -36,7 +37,10 @@ def _waiting(ctx: Context, words: tuple[str, ...]) -> list[Run]:
     """
     if not words:
         raise UsageError("No run was given.", "See who waits: mlconsole job list")
-    runs = list({run.id: run for run in (ctx.catalog.runs.get(word) for word in words)}.values())
+    return _waiting(ctx, runs_of(ctx, words, lambda run: run.state is State.QUEUED, verb))
+
+
+def _waiting(ctx: Context, runs: list[Run]) -> list[Run]:
     for run in runs:
         job = ctx.catalog.queue.job(run.number)
         if job is None or not job.waits or job.claim is not None:
@@ -57,20 +61,22 @@ def _change(ctx: Context, runs: list[Run], **columns: object) -> None:
 
 def hold(ctx: Context, params: RunsParams) -> list[Run]:
     """Keep waiting runs back."""
-    runs = _waiting(ctx, params.runs)
+    runs = _all_waiting(ctx, params.runs, "hold")
     _change(ctx, runs, held_by=ctx.settings.user)
     return ctx.catalog.runs.load([run.number for run in runs])
 
 
 def plan_hold(ctx: Context, params: RunsParams) -> Plan:
     """Which runs stay where they are."""
-    steps = tuple(Step(f'keep "{run.name}" back until it is released', run.id) for run in _waiting(ctx, params.runs))
+    steps = tuple(
+        Step(f'keep "{run.name}" back until it is released', run.id) for run in _all_waiting(ctx, params.runs, "hold")
+    )
     return Plan("run hold", Effect.WRITE, steps, command=f"mlconsole run hold {' '.join(params.runs)}")
 
 
 def release(ctx: Context, params: RunsParams) -> list[Run]:
     """Let held runs go, and those that come after a run which did not end as they want."""
-    runs = _waiting(ctx, params.runs)
+    runs = _all_waiting(ctx, params.runs, "release")
 
     def let_go(db: Connection) -> None:
         for run in runs:
@@ -84,7 +90,7 @@ def release(ctx: Context, params: RunsParams) -> list[Run]:
 
 def plan_release(ctx: Context, params: RunsParams) -> Plan:
     """Which runs may start."""
-    runs = _waiting(ctx, params.runs)
+    runs = _all_waiting(ctx, params.runs, "release")
     steps = tuple(Step(f'let "{run.name}" start when its turn comes, after no other run', run.id) for run in runs)
     return Plan("run release", Effect.WRITE, steps, command=f"mlconsole run release {' '.join(params.runs)}")
 
@@ -100,11 +106,11 @@ class MoveParams:
 
 def move(ctx: Context, params: MoveParams) -> Run:
     """Give a waiting run another place in line, or another priority; it stays behind those of a higher one."""
-    (run,) = _waiting(ctx, (params.run,))
+    (run,) = _waiting(ctx, [ctx.catalog.runs.get(params.run)])
     if params.priority is not None:
         _change(ctx, [run], priority=params.priority)
     else:
-        other = _waiting(ctx, (params.before,))[0] if params.before is not None else None
+        other = _waiting(ctx, [ctx.catalog.runs.get(params.before)])[0] if params.before is not None else None
 
         def put(db: Connection) -> None:
             if other is None:
@@ -121,7 +127,7 @@ def move(ctx: Context, params: MoveParams) -> Run:
 
 def plan_move(ctx: Context, params: MoveParams) -> Plan:
     """Where it goes."""
-    (run,) = _waiting(ctx, (params.run,))
+    (run,) = _waiting(ctx, [ctx.catalog.runs.get(params.run)])
     where = f'in front of "{params.before}"' if params.before else "in front of all of its priority"
     if params.priority is not None:
         where = f"to priority {params.priority}"

@@ -7,6 +7,7 @@ from sqlite3 import Connection
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.jobs import current_job
+from mlconsole.actions.several import RUNS, runs_of
 from mlconsole.actions.sync import refresh
 from mlconsole.catalog.observations import apply_observation
 from mlconsole.catalog.run_changes import note_change, set_columns
@@ -21,7 +22,7 @@ from mlconsole.records import record
 class StopParams:
     """Which runs, and how long they get."""
 
-    runs: tuple[str, ...] = param((), help="ids, prefixes or names", positional=True, cursor="marked", metavar="RUN")
+    runs: tuple[str, ...] = param((), help=RUNS, positional=True, cursor="marked", metavar="RUN")
     grace: str = param("10s", help="time between asking the program to end and making it end", metavar="DURATION")
 
 
@@ -31,6 +32,9 @@ def plan(ctx: Context, params: StopParams) -> Plan:
     steps: list[Step] = []
     runs = _stoppable(ctx, params)
     for run in runs:
+        if run.state is State.QUEUED:
+            steps.append(Step(f'take "{run.name}" ({run.id}) out of the line: nothing of it has started', run.host))
+            continue
         steps.append(Step(f'ask "{run.name}" ({run.id}) to end: SIGTERM to every process of it', run.host))
         steps.append(Step(f"after {grace:g} s, SIGKILL to those that are left; survivors are named", run.host))
     lost = ("What the program has not saved is lost.",)
@@ -54,7 +58,7 @@ def _stoppable(ctx: Context, params: StopParams) -> list[Run]:
     if not params.runs:
         raise UsageError("No run was given.", "mlconsole run stop RUN ...")
     refresh(ctx)
-    runs = list({run.id: run for run in (ctx.catalog.runs.get(word) for word in params.runs)}.values())
+    runs = runs_of(ctx, params.runs, lambda run: run.state.is_live, "stop")
     for run in runs:
         if not run.state.is_live:
             raise ActionFailed(f'Run "{run.name}" has ended already ({run.outcome.value if run.outcome else "?"}).')
