@@ -33,11 +33,11 @@ def plan(ctx: Context, params: StopParams) -> Plan:
     runs = _stoppable(ctx, params)
     for run in runs:
         if run.state is State.QUEUED:
-            steps.append(Step(f'take "{run.name}" ({run.id}) out of the line: nothing of it has started', run.host))
+            steps.append(Step(f'take "{run.name}" ({run.id}) out of the line before its turn', run.host))
             continue
         steps.append(Step(f'ask "{run.name}" ({run.id}) to end: SIGTERM to every process of it', run.host))
         steps.append(Step(f"after {grace:g} s, SIGKILL to those that are left; survivors are named", run.host))
-    lost = ("What the program has not saved is lost.",)
+    lost = () if all(run.state is State.QUEUED for run in runs) else ("What the program has not saved is lost.",)
     command = f"mlconsole run stop {' '.join(run.id for run in runs)} --grace {params.grace} --yes"
     return Plan("run stop", Effect.DESTROY, tuple(steps), irreversible=lost, command=command)
 
