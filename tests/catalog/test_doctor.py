@@ -116,7 +116,7 @@ def test_damaged_logs_lost_writers_and_forgotten_logs_are_named(catalog: Catalog
     WrittenLog(catalog.home, "dead", pid=DEAD_PID).begin()
     WrittenLog(catalog.home, "lost").begin().marker.unlink()
     text = " ".join(finding.message for finding in about(findings(catalog.home), "run logs"))
-    assert "1 run logs are damaged" in text
+    assert "1 run log is damaged" in text
     assert "hurt" in text
     assert "dead: process" in text
     assert "lost" in text

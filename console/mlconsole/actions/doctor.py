@@ -141,13 +141,16 @@ def _runs(ctx: Context) -> Iterator[Finding]:
     try:
         count, some = health.damaged_logs(catalog.store)
         if count:
-            message = f"{count} run logs are damaged; the rest of them is kept: {', '.join(some)}."
+            many = "1 run log is" if count == 1 else f"{count} run logs are"
+            message = f"{many} damaged; the rest of them is kept: {', '.join(some)}."
             yield Finding("warning", "run logs", message, "See the places: mlconsole run show RUN")
         if stale := health.stale_markers(settings.live):
-            message = f"{len(stale)} writers ended without saying so; the first: {stale[0]}."
+            many = "1 writer" if len(stale) == 1 else f"{len(stale)} writers"
+            message = f"{many} ended without saying so; the first: {stale[0]}."
             yield Finding("note", "run logs", message, "The next command that may write takes their logs in.")
         if forgotten := health.forgotten_logs(catalog.store, settings.runs, settings.live):
-            message = f"The logs of {len(forgotten)} runs hold more than the catalog; the first: {forgotten[0]}."
+            many = "1 run" if len(forgotten) == 1 else f"{len(forgotten)} runs"
+            message = f"The logs of {many} hold more than the catalog; the first: {forgotten[0]}."
             yield Finding("warning", "run logs", message, "mlconsole restore reads all logs again.")
         future = health.run_from_the_future(catalog.store, to_us(ctx.clock() + CLOCK_SLACK))
         if future is not None:

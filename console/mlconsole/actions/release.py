@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
-from mlconsole.actions.members import Maker, amended, kept_of
 from mlconsole.actions.sync import refresh
 from mlconsole.catalog.releases import NewMember, NewRelease, by_axis, lift_quarantine, put_quarantine, put_release
 from mlconsole.content.declared import library, requirement
@@ -19,6 +19,9 @@ from mlconsole.domain.releases import Release, ReleaseDiff, ReleasePage, compare
 from mlconsole.domain.results import Done, Listing
 from mlconsole.errors import ActionFailed, NotFound, UsageError
 from mlconsole.records import record
+
+if TYPE_CHECKING:
+    from mlconsole.actions.members import Maker
 
 WORD = "name, id, or the start of an id"
 
@@ -57,6 +60,8 @@ def make(ctx: Context, params: CreateParams) -> list[NewMember]:
     base = ctx.catalog.releases.get(params.base) if params.base else None
     if not params.model and base is None and not params.code and not params.data:
         raise UsageError("What is released?", "Say it: --model NAME@VERSION")
+    from mlconsole.actions.members import Maker, kept_of  # 12 ms, where a release is made
+
     maker = Maker(ctx, ctx.catalog.models.get(params.model) if params.model else None)
     found = dict(_asked(maker, params))
     for axis, kept in (base.members if base else {}).items():
@@ -93,6 +98,8 @@ def _said(made: NewMember, axis: Axis, params: CreateParams) -> NewMember:
         f"{need.axis.value}:{need.key}"
         for need in (requirement(text) for text in _of(axis, params.waive, "--waive AXIS=AXIS:KEY"))
     }
+    from mlconsole.actions.members import amended
+
     return amended(made, provides, requires, waived)
 
 
