@@ -12,6 +12,7 @@ from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.gpu_rows import FarFollowers, Follower
 from mlconsole.actions.gpu_sources import FIRST_LOOK_S, one_look, readings
+from mlconsole.actions.gpu_use import keep_uses
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.targets import gpu_named
 from mlconsole.catalog.gpu_rollups import GpuHistory
@@ -23,7 +24,7 @@ from mlconsole.domain.gpu_rows import GpuPast, GpuReport, Keep
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done, Listing, Updates
 from mlconsole.domain.times import parse_duration, parse_when
-from mlconsole.errors import CatalogError, NotFound, UsageError
+from mlconsole.errors import ActionFailed, CatalogError, NotFound, UsageError
 from mlconsole.records import record, replace
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 REFRESH_S = 10.0
 INDEXED = "gpu:"
+KEEP_USES_S = 600.0
+"""So often the use of ended runs is put beside them; the history forgets no sooner than after an hour."""
 #: So long a list waits for hosts elsewhere; what was known of them is shown all the same.
 FAR_S = 5.0
 LONGEST_KEEP_S = 7 * 86_400
@@ -121,24 +124,29 @@ class Keeper:
     def __init__(self, ctx: Context) -> None:
         from mlconsole.telemetry.rollups import Fold
 
-        self._ctx, self._fold, self._counted = ctx, Fold(), 0
+        self._ctx, self._fold, self._counted, self._kept_s = ctx, Fold(), 0, float("-inf")
         self._history = None if ctx.settings.read_only else GpuHistory(ctx.settings.home)
 
     def keep(self, snapshot: GpuSnapshot) -> None:
         """Take one look in."""
-        self._count(snapshot)
-        if self._history is None or not self._history.may_record():
+        if self._history is None:
             return
         try:
+            self._count(snapshot)
+            if not self._history.may_record():
+                return
+            if time.monotonic() - self._kept_s >= KEEP_USES_S:
+                self._kept_s = time.monotonic()
+                keep_uses(self._ctx, self._history)
             self._history.record(self._fold.add(snapshot, self._ctx.clock().timestamp()))
-        except CatalogError as error:
+        except (CatalogError, ActionFailed) as error:
             self._ctx.say(f"The GPUs' history is not kept: {error}")
             self.close()
 
     def _count(self, snapshot: GpuSnapshot) -> None:
         """Let the ledger know of GPUs that it has not heard of: they share the machine's price."""
         count = len(snapshot.gpus)
-        if snapshot.state is not DriverState.OK or count <= self._counted or self._ctx.settings.read_only:
+        if snapshot.state is not DriverState.OK or count <= self._counted:
             return
         self._counted = count
         if self._ctx.has_catalog:

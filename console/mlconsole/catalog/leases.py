@@ -58,6 +58,15 @@ JOIN gpu ON gpu.n = lease.gpu
 WHERE lease.run = :run
 ORDER BY lease.n
 """
+SELECT_ENDED_RUNS = """
+SELECT run.id, group_concat(DISTINCT gpu.uuid), min(lease.from_us), max(lease.ended_us)
+FROM lease
+JOIN gpu ON gpu.n = lease.gpu
+JOIN run ON run.n = lease.run
+WHERE run.state = 'ended' AND lease.ended_us > :since
+GROUP BY run.n
+HAVING max(lease.ended_us) < :until
+"""
 SELECT_UNREACHABLE = """
 SELECT min(run.reach_since_us)
 FROM lease
@@ -125,6 +134,11 @@ class Leases:
         """The GPUs that a run had: uuid, since when, until when."""
         rows = self._store.read(SELECT_RUN_LEASES, {"run": number})
         return [(str(uuid), moment(start) or EPOCH, moment(end)) for uuid, start, end in rows]
+
+    def ended_runs(self, since: datetime, until: datetime) -> list[tuple[str, list[str], datetime, datetime]]:
+        """The runs that gave their last GPU back between two moments: id, the GPUs' uuids, since when, until when."""
+        rows = self._store.read(SELECT_ENDED_RUNS, {"since": to_us(since), "until": to_us(until)})
+        return [(str(n), str(uuids).split(","), moment(a) or EPOCH, moment(b) or EPOCH) for n, uuids, a, b in rows]
 
 
 def _lease(row: Row) -> Lease:

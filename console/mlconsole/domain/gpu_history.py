@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mlconsole.domain.gpu import Source
 from mlconsole.records import record
@@ -76,3 +76,17 @@ class PastPoint:
     least: float
     most: float
     count: int
+
+
+def thinned(points: Sequence[PastPoint], width_s: int, parts: int) -> list[PastPoint]:
+    """The points in buckets that are ``parts`` times as wide."""
+    wide: dict[int, list[PastPoint]] = {}
+    for point in points:
+        wide.setdefault(point.start_s // (width_s * parts) * (width_s * parts), []).append(point)
+    return [_joined(start_s, each) for start_s, each in wide.items()]
+
+
+def _joined(start_s: int, points: Sequence[PastPoint]) -> PastPoint:
+    count = sum(point.count for point in points)
+    mean = sum(point.mean * point.count for point in points) / count
+    return PastPoint(start_s, mean, min(p.least for p in points), max(p.most for p in points), count)

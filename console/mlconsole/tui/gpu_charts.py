@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlconsole.actions.gpu import SPANS_S
+from mlconsole.actions.gpu_use import GpuUse
 from mlconsole.catalog.gpu_rollups import KEPT_S, GpuHistory
 from mlconsole.domain.gpu_history import PastGpu, PastPoint
 from mlconsole.domain.histories import MetricBuckets
@@ -38,7 +39,7 @@ def span(start_s: float, end_s: float, now_s: float) -> Span:
 
 
 def charts(
-    past: GpuHistory, gpus: Iterable[tuple[PastGpu, str]], over: Span, *, is_back: bool = False
+    past: GpuHistory | GpuUse, gpus: Iterable[tuple[PastGpu, str]], over: Span, *, is_back: bool = False
 ) -> tuple[ChartData, ...]:
     """A chart for each figure that these GPUs have a past of, each GPU under its own name.
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from mlconsole.actions.gpu_use import GpuUse, use_of
 from mlconsole.actions.run_logs import log_path
 from mlconsole.actions.run_reads import with_costs
 from mlconsole.catalog import Catalog
@@ -147,14 +148,17 @@ class RunScreen(SectionScreen):
         over = gpu_charts.span(start_s, (run.ended_at or ctx.clock()).timestamp(), now_s)
         past = GpuHistory(ctx.settings.home, read_only=True)
         try:
-            found = gpu_charts.charts(past, self._its_gpus(past, run), over)
+            kept = None if run.state.is_live else use_of(ctx.settings.runs / run.id)
+            if kept is not None:
+                over = gpu_charts.Span(over.start_s, over.end_s, kept.width_s)
+            found = gpu_charts.charts(kept or past, self._its_gpus(kept or past, run), over)
         finally:
             past.close()
         main = run_pages.main_metric(run, [each.key for each in points])
         loss = [ChartData(each.key, (Series(run.name, each, origin=start_s),)) for each in points if each.key == main]
         return (*loss, *found) if found else ()
 
-    def _its_gpus(self, past: GpuHistory, run: Run) -> list[tuple[PastGpu, str]]:
+    def _its_gpus(self, past: GpuHistory | GpuUse, run: Run) -> list[tuple[PastGpu, str]]:
         """The GPUs that it leased, and those that it holds by the last look."""
         uuids = [uuid for uuid, _, _ in self.console.ctx.catalog.leases.of_run(run.number) if uuid]
         report = self.console.gpus.report
