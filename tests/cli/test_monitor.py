@@ -438,6 +438,7 @@ def test_an_alert_of_a_missing_column_says_so_and_a_replay_counts_it(cli: Progra
     assert alert["title"] == "in rows 401 to 600 the data is not as expected: plan: the column is missing, and 1 more"
     assert {one["alerts"] for one in replayed["thresholds"]} == {1}
     assert cli.json("monitor", "show", "churn")["recent"][-1]["worst"] == "plan"
+    assert "███" in cli("monitor", "list").out, "what cannot be compared is not drawn as calm"
 
 
 def test_a_column_that_a_window_lacks_is_a_schema_s_failure_though_other_files_have_it(

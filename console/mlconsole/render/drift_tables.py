@@ -21,7 +21,7 @@ MOST_LINES = 200
 MOST_SCHEMA = 20
 NAMELESS = '""'
 MOST_BASELINES = 10
-TOP_FLOORS = 2.0
+TOP_FLOORS, MOST_FLOORS = 2.0, 10.0
 WORDS = {
     Verdict.OK: "✔ ok",
     Verdict.DRIFT: "▲ drift",
@@ -143,19 +143,24 @@ def state_words(state: MonitorState) -> str:
     return WORDS[state.newest.verdict] if state.newest else "· no window yet"
 
 
+def _height(window: WindowSummary) -> float:
+    """How high a window is drawn, in floors."""
+    if window.verdict is Verdict.INSUFFICIENT:
+        return float("nan")
+    if window.verdict is Verdict.SCHEMA:
+        return max(TOP_FLOORS, min(window.worst_weight, MOST_FLOORS))
+    return min(window.worst_weight, MOST_FLOORS if window.verdict is Verdict.DRIFT else 1.0)
+
+
 def course(state: MonitorState, width: int = 30, *, is_ascii: bool = False) -> str:
     """The worst effect of the last windows as a sparkline, in floors; insufficient ones are gaps.
 
     It begins at 0 and reaches at least twice the floor, and what did not drift is no higher than its floor: an effect
-    that chance alone makes in a small window is no alarm. ``width`` may be less than the windows: then each cell is
-    the worst of its share.
+    that chance alone makes in a small window is no alarm. What cannot be compared is as high as twice the floor, and
+    nothing is higher than ten times: one window that is far off would flatten all others. ``width`` may be less than
+    the windows: then each cell is the worst of its share.
     """
-    gap = (Verdict.INSUFFICIENT,)
-    bad = (Verdict.DRIFT, Verdict.SCHEMA)
-    values = [
-        float("nan") if one.verdict in gap else one.worst_weight if one.verdict in bad else min(1.0, one.worst_weight)
-        for one in state.windows
-    ]
+    values = [_height(one) for one in state.windows]
     drawn = sparkline(values, min(width, len(values)), is_ascii=is_ascii, least=0.0, top=TOP_FLOORS)
     return drawn.strip()
 
