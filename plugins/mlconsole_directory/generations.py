@@ -67,13 +67,18 @@ class Generations:
         record = self.record(order.generation)
         if record is None:
             return False
-        found = (record.get("environment"), record.get("release"))
-        if found != (order.environment, order.release_id):
+        if not self.is_of(record, order):
+            whose = f'release "{record.get("release")}" of "{record.get("environment")}"'
             raise ActionFailed(
-                f'Generation {order.generation} at "{self.root}" is release "{found[1]}" of "{found[0]}".',
+                f'Generation {order.generation} at "{self.root}" is {whose}.',
                 "A place serves one environment: name another one.",
             )
         return True
+
+    @staticmethod
+    def is_of(record: dict[str, Any], order: TargetOrder) -> bool:
+        """Whether what is laid out is the order's very release."""
+        return (record.get("environment"), record.get("release")) == (order.environment, order.release_id)
 
     def lay_out(self, order: TargetOrder) -> None:
         """Copy a release's members into place, each file checked; does nothing where they are. Under the lock.

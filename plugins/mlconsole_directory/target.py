@@ -66,10 +66,12 @@ class DirectoryTarget:
             return
         place.open()
         with records.locked(place.lock):
-            if _live(place) == order.generation:
+            record = place.record(order.generation)
+            if record is not None and not place.is_of(record, order):
+                return  # Somebody else's, who has the same place and the same number: nothing of this order is there.
+            if record is not None and _live(place) == order.generation:
                 raise ActionFailed(f'Generation {order.generation} is live at "{place.root}".', "Roll out another.")
-            if place.record(order.generation) is None or place.holds(order):
-                place.remove(order.generation)
+            place.remove(order.generation)
 
     def withdraw(self, environment: str, settings: Mapping[str, str], state_dir: Path) -> None:
         """Take the link away, if it leads to a release of the environment; what is laid out stays."""

@@ -16,7 +16,7 @@ from mlconsole.actions.environments import NameParams
 from mlconsole.actions.execute import execute
 from mlconsole.actions.rollback import ROLLBACK, RollbackParams
 from mlconsole.actions.rollout import ABORT, ACCEPT, RESET, ROLLOUT, RolloutParams
-from mlconsole.actions.rollouts import carry_on_due
+from mlconsole.actions.rollouts import carry_on_due, carry_through
 from mlconsole.catalog.releases import lift_quarantine
 from mlconsole.domain.environments import Standing, standing_of
 from mlconsole.domain.rollouts import RolloutPage
@@ -330,6 +330,44 @@ def test_a_place_that_makes_nothing_live_is_no_fault_of_the_release(shop: Shop) 
     ctx.close()
     assert live(shop) == "one"
     shop.check()
+
+
+def test_two_environments_in_one_place_are_told_and_nobody_waits(shop: Shop) -> None:
+    shop.environment("other")
+    ctx = shop.context()
+
+    with pytest.raises(ActionFailed, match="other"):
+        execute(ctx, ROLLOUT, RolloutParams("other", "two"), confirmed=True)
+
+    assert ctx.catalog.rollouts.open() == []
+    ctx.close()
+    assert live(shop) == "one"
+    shop.check()
+
+
+class Sticky(FusedTarget):
+    """A place that prepares nothing, and gives nothing back."""
+
+    def prepare(self, order: TargetOrder) -> None:
+        super().prepare(order)
+        raise ActionFailed("The disk is full.")
+
+    def release(self, order: TargetOrder) -> None:
+        raise ActionFailed("It would not go.")
+
+
+def test_nobody_waits_for_what_cannot_be_given_back(shop: Shop) -> None:
+    ctx = shop.context(target=lambda name: Sticky(name, Fuse(0)))
+    number = ctx.catalog.rollouts.get(1).number + 1
+    execute(ctx, ROLLOUT, RolloutParams("prod", "two", detach=True), confirmed=True)
+    while ctx.catalog.rollouts.get(number).tries < 5:
+        shop.ahead += timedelta(minutes=2)
+        carry_on_due(ctx)
+
+    assert carry_through(ctx, number).message == "It would not go."
+    ctx.close()
+    shop.settle()
+    assert live(shop) == "one"
 
 
 def test_a_place_whose_link_is_a_folder_is_seen_before_anything_moves(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from mlconsole.catalog.lineage import put_edge, put_node
 from mlconsole.content.hashing import Hasher
 from mlconsole.content.manifest import manifest_of
 from mlconsole.content.tables import schema_of
-from mlconsole.content.tree import Source, entry_of, find, measure, source_from, source_of
+from mlconsole.content.tree import Source, find, measure, source_from, source_of
 from mlconsole.domain.datasets import (
     DatasetDiff,
     DatasetPage,
@@ -143,7 +143,7 @@ def verify(ctx: Context, params: VerifyParams) -> Listing[FileChange]:
     version = ctx.catalog.datasets.get(params.dataset)
     source = source_of(params.at, os.getcwd()) if params.at else _place(ctx, version)
     hasher = Hasher(cancelled=ctx.cancelled.is_set)
-    there = [entry_of(one, hasher) for one in find(source)] if os.path.lexists(source.root) else []
+    there = list(measure(find(source), hasher).entries) if os.path.lexists(source.root) else []
     before = ctx.catalog.datasets.entries(version)
     if manifest_of(there).digest == version.id:
         return Listing("file", [])

@@ -393,7 +393,12 @@ def carry_through(ctx: Context, number: int) -> Rollout:
         child = ctx.catalog.rollouts.child(number) if rollout.state is RolloutState.ROLLED_BACK else None
         if child is not None:
             number = child.number
-        elif rollout.held or rollout.state.is_over:
+        elif rollout.held or rollout.state.is_over or _is_stuck(rollout):
             return rollout
         elif ctx.cancelled.wait(max(SHORTEST_PAUSE_S, ctx.catalog.rollouts.pause_s(number, ctx.clock()))):
             raise Interrupted(f"Left while {rollout.state.value}.", "Any later command carries it on.")
+
+
+def _is_stuck(rollout: Rollout) -> bool:
+    """Whether what was prepared cannot be given back: later commands try again, and nobody waits for it."""
+    return rollout.state is RolloutState.COMPENSATING and rollout.tries >= MOST_TRIES
