@@ -165,4 +165,5 @@ def _figure(found: Value[float], unit: str) -> Span:
         return f"{numbers.size(round(found.value))}/s", "value"
     if unit == "kWh":
         return f"{found.value / J_A_KWH:,.3f} kWh", "value"
-    return f"{numbers.number(found.value)} {unit}".rstrip(), "value"
+    shown = f"{found.value:,.0f}" if found.value == int(found.value) else numbers.number(found.value)
+    return f"{shown} {unit}".rstrip(), "value"
