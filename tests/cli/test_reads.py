@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import Any
 
@@ -190,6 +191,12 @@ def test_an_export_as_csv_has_a_column_for_each_param_and_metric(lab: Program) -
 
     assert {"id", "name", "param.lr", "metric.loss"} <= set(head.split(","))
     assert len(rows) == 2
+
+
+def test_a_param_that_has_parts_is_json_in_a_csv(lab: Program) -> None:
+    (row,) = csv.DictReader(lab("run", "export", "alpha", "--format", "csv").out.splitlines())
+
+    assert json.loads(row["param.deep"]) == {"a": [1, None]}
 
 
 def test_an_export_to_a_file_leaves_standard_output_clean(lab: Program) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -91,10 +92,16 @@ def _csv(runs: list[Run], now: datetime) -> str:
     writer.writerow([*FIXED, *(f"param.{k}" for k in params), *(f"metric.{k}" for k in metrics)])
     for run in runs:
         fixed = run_document(run, now)
-        values = [plain(run.params.get(k)) for k in params]
+        values = [_cell(run.params.get(k)) for k in params]
         lasts = [plain(run.metrics[k].last) if k in run.metrics else None for k in metrics]
         writer.writerow([fixed[name] for name in FIXED] + values + lasts)
     return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A param as one cell: what has parts as JSON, which other programs read, too."""
+    made = plain(value)
+    return json.dumps(made) if isinstance(made, (list, dict)) else made
 
 
 EXPORT = Action(
