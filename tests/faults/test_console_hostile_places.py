@@ -91,8 +91,9 @@ async def test_pages_show_hostile_texts_in_escapes_in_every_section(poisoned: St
 
 
 async def test_dialogs_forms_with_what_was_typed_last_and_bookmarks_show_hostile_texts_in_escapes(
-    poisoned: Stage,
+    poisoned: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # A key writes a page to where the console was opened.
     app = stage(poisoned.home, poisoned.backend, read_only=False).console()
     async with opened(app, TALL) as user:
         app.session.bookmarks = dict.fromkeys(STORED.values(), STORED["clear screen"])
