@@ -19,8 +19,8 @@ from mlconsole.render.scale import Scale, fitted, number_label, time_label
 __all__ = ["Canvas", "ChartSpec", "Readout", "View", "draw"]
 
 LEAST_WIDTH, LEAST_HEIGHT = 16, 4
-LEAST_TICKS = 5
-"""So many values stand at the side of a low chart, too, where there are rows enough to tell them apart."""
+FEW_TICKS, MOST_IN_LOW = 3, 5
+"""With fewer values at its side than that, a low chart gets up to so many, though they stand less evenly."""
 NEAR_ZERO = 0.05
 """A least value of so little of the greatest stands on an axis that begins at zero, and says so."""
 _SHAPE_EVERY = 20
@@ -63,10 +63,9 @@ def draw(curves: Sequence[Curve], spec: ChartSpec) -> Canvas:
     keys = legend(shown, readouts, spec) if is_told_apart else []
     y = _y_scale(shown, spec, x)
     field_height = spec.height - 3 - len(keys)
-    y_ticks = y.ticks(max(2, min(field_height * 3 // 4, max(LEAST_TICKS, field_height // 2))))
-    labels = _labelled(y_ticks, number_label, is_log=spec.is_y_log)
+    labels = _labelled(_y_ticks(y, field_height), number_label, is_log=spec.is_y_log)
     left = max((len(label) for _, label in labels), default=0) + 1
-    area = _Area(left, 1, spec.width - left, field_height)
+    area = _Area(left, 1, spec.width - left, field_height, spec.dots)
     _draw_axes(grid, area, labels, x, y, spec)
     _draw_curves(grid, area, shown, x, y, spec)
     _draw_marks(grid, area, shown, x, spec)
@@ -80,12 +79,29 @@ def draw(curves: Sequence[Curve], spec: ChartSpec) -> Canvas:
 
 @record
 class _Area:
-    """The cells of the field."""
+    """The cells of the field, and the cell in which a value's dot stands."""
 
     left: int
     top: int
     width: int
     height: int
+    dots: Dots
+
+    def column(self, x: Scale, value: float) -> int:
+        """The column of cells of an x."""
+        across = self.dots.value[0]
+        return self.left + round(x.at(value) * (self.width * across - 1)) // across
+
+    def row(self, y: Scale, value: float) -> int:
+        """The row of cells of a y."""
+        down = self.dots.value[1]
+        return self.top + round((1 - y.at(value)) * (self.height * down - 1)) // down
+
+    def x_in(self, x: Scale, column: int) -> float:
+        """The x in the middle of a column of cells."""
+        across = self.dots.value[0]
+        middle = (column - self.left) * across + (across - 1) / 2
+        return x.value(middle / max(1, self.width * across - 1))
 
 
 def _x_scale(curves: Sequence[Curve], spec: ChartSpec) -> Scale | None:
@@ -120,6 +136,12 @@ def _y_scale(curves: Sequence[Curve], spec: ChartSpec, x: Scale) -> Scale:
     return fitted(low, high, is_log=spec.is_y_log)
 
 
+def _y_ticks(y: Scale, rows: int) -> list[float]:
+    """Round values two rows apart; closer ones where there would hardly be any."""
+    even = y.ticks(max(2, rows // 2))
+    return even if len(even) >= FEW_TICKS else y.ticks(max(2, min(rows * 3 // 4, MOST_IN_LOW)))
+
+
 def _labelled(
     ticks: Sequence[float], label: Callable[[float, float], str], *, is_log: bool = False
 ) -> list[tuple[float, str]]:
@@ -138,7 +160,7 @@ def _draw_axes(
     for row in range(area.height):
         grid.put(axis, area.top + row, side, "axis")
     for value, label in labels:
-        row = area.top + round((1 - y.at(value)) * (area.height - 1))
+        row = area.row(y, value)
         grid.write(axis - len(label), row, label, "label")
         grid.put(axis, row, tick, "axis")
     bottom = area.top + area.height
@@ -148,7 +170,7 @@ def _draw_axes(
     x_labels = _labelled(x_ticks, time_label if is_time else number_label, is_log=spec.is_x_log)
     free = 0
     for value, label in x_labels:
-        column = area.left + round(x.at(value) * (area.width - 1))
+        column = area.column(x, value)
         grid.put(column, bottom, foot, "axis")
         start = min(column - len(label) // 2, grid.width - len(label))
         if start >= free:
@@ -196,17 +218,17 @@ def _draw_shapes(
     start, stop = bisect_left(curve.xs, x.low), bisect_right(curve.xs, x.high)
     if start >= stop:
         return
-    last = round(x.at(curve.xs[stop - 1]) * (area.width - 1))
-    for column in range(last, -1, -_SHAPE_EVERY):
-        if column == last:
-            point = stop - 1
-        else:
-            column -= 3 * index % _SHAPE_EVERY
-            point = bisect_right(curve.xs, x.value(column / max(1, area.width - 1)) * (1 + 1e-12), start, stop) - 1
-        if point >= start and column >= 0:
-            row = round((1 - y.at(values[point])) * (area.height - 1))
-            if 0 <= row < area.height:
-                grid.put(area.left + column, area.top + row, SHAPES[colour], f"series.{colour}")
+    last = area.column(x, curve.xs[stop - 1])
+    shown = [(last, values[stop - 1])]
+    for column in range(last - _SHAPE_EVERY - 3 * index % _SHAPE_EVERY, area.left - 1, -_SHAPE_EVERY):
+        at = area.x_in(x, column)
+        point = bisect_right(curve.xs, at, start, stop)
+        if start < point < stop and point not in curve.breaks:
+            shown.append((column, crossing(curve, values, point, at)))
+    for column, value in shown:
+        row = area.row(y, value)
+        if area.top <= row < area.top + area.height:
+            grid.put(column, row, SHAPES[colour], f"series.{colour}")
 
 
 def _draw_marks(grid: Grid, area: _Area, curves: Sequence[Curve], x: Scale, spec: ChartSpec) -> None:
@@ -216,7 +238,7 @@ def _draw_marks(grid: Grid, area: _Area, curves: Sequence[Curve], x: Scale, spec
         for at, kind in curve.marks:
             if not x.low <= at <= x.high:
                 continue
-            column = area.left + round(x.at(at) * (area.width - 1))
+            column = area.column(x, at)
             if kind == NAN:
                 grid.put(column, area.top + area.height, nan, "mark.nan")
             elif kind == POSITIVE_INF:
@@ -228,7 +250,7 @@ def _draw_marks(grid: Grid, area: _Area, curves: Sequence[Curve], x: Scale, spec
 def _draw_cursor(grid: Grid, area: _Area, x: Scale, spec: ChartSpec) -> None:
     if spec.cursor is None or not x.low <= spec.cursor <= x.high:
         return
-    column = area.left + round(x.at(spec.cursor) * (area.width - 1))
+    column = area.column(x, spec.cursor)
     for row in range(area.top, area.top + area.height):
         if grid.is_blank(column, row):
             grid.put(column, row, "|" if spec.dots is Dots.ASCII else "│", "cursor.line")

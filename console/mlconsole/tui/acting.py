@@ -13,7 +13,9 @@ from mlconsole.domain.plans import Effect, Plan
 from mlconsole.domain.results import Done
 from mlconsole.domain.runs import Run
 from mlconsole.recorder.redact import redact_argv
+from mlconsole.render.sanitise import clean
 from mlconsole.render.tables import lines
+from mlconsole.render.width import middle
 from mlconsole.tui.places import Location
 from mlconsole.tui.widgets.dialog import FormDialog, PlanDialog, TextDialog
 
@@ -47,6 +49,7 @@ WHERE = {
 """What a cursor that is no run's stands on, and in which place."""
 
 
+SUBJECT_CELLS = 48
 LAUNCHING = ("launch", "run relaunch")
 """Actions whose result is a run that the screen's filter may well not show."""
 
@@ -114,7 +117,8 @@ class Acting:
         cursors = [f.name for f in dataclasses.fields(action.params) if option_of(f).cursor]
         several = max((len(found) for name in cursors if isinstance(found := values.get(name), tuple)), default=1)
         screen = self._console.place_screen
-        subject = f"{several} marked" if several > 1 else screen.subject if screen and cursors else ""
+        about = screen.subject if screen and cursors else ""
+        subject = f"{several} marked" if several > 1 else middle(clean(about), SUBJECT_CELLS)
         return f"{action.summary}: {subject}" if subject else action.summary
 
     def _open_form(self, action: Action[Any], given: dict[str, Any], first: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mlconsole.domain.histories import MetricBuckets, MetricHistory
 from mlconsole.render.chart import Canvas, ChartSpec, View, draw
-from mlconsole.render.curves import Curve, XAxis, from_buckets, from_history
+from mlconsole.render.curves import Curve, XAxis, colours, from_buckets, from_history
+from mlconsole.render.legend import SHAPES
 from mlconsole.render.raster import Dots
 from mlconsole.render.width import cell_width
 
@@ -124,6 +125,16 @@ def test_a_curve_among_others_bears_its_shape() -> None:
     canvas = draw([curve([1.0, 5.0], "r1"), curve([5.0, 1.0], "r2")], ChartSpec(60, 12))
     shapes = [text(canvas)[-1].split()[0], text(canvas)[-1].split()[3]]
     assert all(any(shape in line for line in text(canvas)[1:-3]) for shape in shapes)
+
+
+def test_shapes_stand_on_their_curves_also_between_two_points() -> None:
+    falling, flat = curve([5.0, 0.0], "r1"), curve([2.0, 2.0], "r3")
+    both = text(draw([flat, falling], ChartSpec(90, 20)))[1:17]
+    alone = text(draw([falling], ChartSpec(90, 19, view=View(y0=0.0, y1=5.0))))[1:17]
+    shape = SHAPES[colours(["r1", "r3"])["r1"]]
+    places = [(x, y) for y, line in enumerate(both) for x, char in enumerate(line) if char == shape]
+    assert len(places) >= 3
+    assert all(alone[y][x] != " " for x, y in places), (places, both, alone)
 
 
 def test_too_many_runs_for_the_legend_are_counted() -> None:
