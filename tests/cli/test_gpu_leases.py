@@ -142,6 +142,7 @@ def test_the_plan_of_the_first_launch_knows_its_part_of_the_machine_and_can_be_s
 
     assert plan["cost_usd"] == 45
     assert program.json("cost", "estimate", "--gpus", "2", "--time-limit", "2h")["usd"] == 45
+    assert program.json("cost", "estimate", "--gpus", "9")["why"] == "this machine has 8 GPUs"
     assert "hunter2" not in plan["command"] and again[-3:] == ["--", "train", "a b"]
     pairs = list(pairwise(again))
     assert all(pair in pairs for pair in zip(wishes[::2][:4], wishes[1::2][:4], strict=True)) and "--hold" in again

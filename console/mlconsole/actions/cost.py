@@ -124,6 +124,9 @@ def estimated(ctx: Context, gpus: int, limit_s: float | None, seen: int = 0) -> 
     if gpus and not count:
         why = "how many GPUs this machine has is not known; say it in the settings file: [machine] gpus = 8"
         return Estimate(gpus, None, limit_s, rate.source, why)
+    if gpus > count:
+        why = f"this machine has {count} GPU{'s' if count > 1 else ''}"
+        return Estimate(gpus, None, limit_s, rate.source, why)
     return Estimate(gpus, share_per_h(rate, gpus, count), limit_s, rate.source)
 
 
