@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from program import Program, end_processes_of
+
+# How long one example takes is the load of the machine, and no property of what is tried.
+settings.register_profile("at any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("at any load")
 
 
 @pytest.fixture
