@@ -214,6 +214,7 @@ async def test_a_screen_is_drawn_as_stored(home: Path, name: str) -> None:
         await of_every_size(user, name)
 
 
+@pytest.mark.timeout(600)  # A hundred pictures, half a second each on a quiet machine.
 async def test_the_screens_of_a_morning_are_drawn_as_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     console = morning(Path("lab"), read_only=False).console(Location("audit"))
