@@ -214,8 +214,8 @@ def see_through(ctx: Context, number: int) -> RolloutPage:
     if first.state is RolloutState.ROLLED_BACK or first.answer is Answer.FAIL:
         is_back = last.number != number and last.state is RolloutState.DONE
         end = f"Now {_label(ctx, last)} is live." if is_back else ""
-        raise CheckFailed(f"{_label(ctx, first)} failed in {first.name}: {first.message}.", end)
-    raise ActionFailed(f"{_label(ctx, first)} was not rolled out to {first.name}: {first.message}.")
+        raise CheckFailed(f"{_label(ctx, first)} failed in {first.name}: {first.message.rstrip('.')}.", end)
+    raise ActionFailed(f"{_label(ctx, first)} was not rolled out to {first.name}: {first.message.rstrip('.')}.")
 
 
 def _label(ctx: Context, rollout: Rollout) -> str:
