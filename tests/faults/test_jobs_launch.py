@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
 
@@ -99,17 +100,25 @@ def test_a_launcher_killed_at_any_moment_leaves_one_job_or_none(jobs: Jobs, tmp_
     print("one job:", sum(handle is not None for _, _, handle in fates), "of", ROUNDS)
 
 
-def kill_supervisor_in(seconds: float, token: str) -> threading.Thread:
-    """Kill the first process of a job, its supervisor, so long after it is first seen."""
+@contextmanager
+def supervisor_killed_in(seconds: float, token: str) -> Iterator[None]:
+    """Kill the first process of a job, its supervisor, so long after it is first seen; none, where it ended unseen."""
+    over = threading.Event()
 
     def hunt() -> None:
-        prey = until(lambda: marked(token))[0]
+        while not (prey := marked(token)):
+            if over.wait(0.001):
+                return
         time.sleep(seconds)
-        shim.strike(prey, signal.SIGKILL)
+        shim.strike(prey[0], signal.SIGKILL)
 
     hunter = threading.Thread(target=hunt)
     hunter.start()
-    return hunter
+    try:
+        yield
+    finally:
+        over.set()
+        hunter.join()
 
 
 def test_a_supervisor_killed_at_any_moment_of_a_start_leaves_one_job_or_none(jobs: Jobs, tmp_path: Path) -> None:
@@ -118,12 +127,11 @@ def test_a_supervisor_killed_at_any_moment_of_a_start_leaves_one_job_or_none(job
     moments = random.Random(seed)
     for number in range(ROUNDS):
         token, starts = f"orphaned-{number}-{seed}", tmp_path / f"starts{number}"
-        hunter = kill_supervisor_in(moments.uniform(0.0, 0.03), token)
-        try:
-            handle = jobs.python(COUNT.replace("starts", starts.name), name=str(number), token=token)
-        except ActionFailed:
-            handle = None
-        hunter.join()
+        with supervisor_killed_in(moments.uniform(0.0, 0.03), token):
+            try:
+                handle = jobs.python(COUNT.replace("starts", starts.name), name=str(number), token=token)
+            except ActionFailed:
+                handle = None
         if handle is not None:
             jobs.ended(handle)
         until(lambda token=token: not marked(token))

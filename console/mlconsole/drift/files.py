@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.patterns import matching
 
 FORMATS = {
     ".csv": "csv",
@@ -60,7 +61,7 @@ def table_files(word: str, *, folder: str | None = None) -> list[TableFile]:
         elif os.path.exists(base):
             return [_named(base)]
         elif MAGIC & set(word):
-            found = _matching(base)
+            found = _matching(folder or os.getcwd(), os.path.expanduser(word))
         else:
             raise UsageError(f'No file or folder "{word}".')
     except OSError as error:
@@ -71,11 +72,11 @@ def table_files(word: str, *, folder: str | None = None) -> list[TableFile]:
     return found
 
 
-def _matching(pattern: str) -> list[TableFile]:
-    import glob  # 3 ms, for patterns
-
+def _matching(folder: str, pattern: str) -> list[TableFile]:
+    root = os.sep if os.path.isabs(pattern) else folder
+    parts = os.path.normpath(pattern).lstrip(os.sep).split(os.sep)
     found: list[TableFile] = []
-    for path in sorted(glob.glob(pattern, recursive=True)):
+    for path in sorted({os.path.join(root, path) for path in matching(root, parts)}):
         if os.path.isdir(path):
             found += [one for inner in _below(path) if (one := _known(inner, path)) is not None]
         elif (one := _known(path, os.path.dirname(path))) is not None:
