@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlconsole.actions.context import Context
-from mlconsole.actions.launch import LaunchParams, run
+from mlconsole.actions.launch import run
+from mlconsole.actions.launch_order import LaunchParams
 from mlconsole.config import load
 
 COMMANDS = 15

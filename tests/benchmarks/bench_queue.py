@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from mlconsole.actions import sweeps, turns
 from mlconsole.actions.context import Context
-from mlconsole.actions.launch import LaunchParams, run
+from mlconsole.actions.launch import run
+from mlconsole.actions.launch_order import LaunchParams
 from mlconsole.config import load
 
 SUBMITS, WAITING, TIMES = 400, 5000, 15

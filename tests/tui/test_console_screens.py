@@ -15,7 +15,8 @@ from robot import Robot
 from mlconsole.actions import named
 from mlconsole.actions.context import Context
 from mlconsole.actions.keys import KEYED
-from mlconsole.actions.launch import LaunchParams, launch
+from mlconsole.actions.launch import launch
+from mlconsole.actions.launch_order import LaunchParams
 from mlconsole.config import load
 from mlconsole.domain.query import parse
 from mlconsole.tui import places, session

@@ -10,7 +10,8 @@ from mlconsole.actions import demo_loop, demo_money, demo_story
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
-from mlconsole.actions.launch import LAUNCH, LaunchParams
+from mlconsole.actions.launch import LAUNCH
+from mlconsole.actions.launch_order import LaunchParams
 from mlconsole.actions.sync import refresh
 from mlconsole.config import Settings, python
 from mlconsole.demo.trainings import EXPERIMENT, LONG, LONG_MINUTES, LONG_ONE, SCRIPT, SHORT, Training

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlconsole.recorder.redact import redact_argv, redact_mapping
 
 if TYPE_CHECKING:
-    from mlconsole.actions.launch import LaunchParams
+    from mlconsole.actions.launch_order import LaunchParams
 
 
 def command_of(params: LaunchParams) -> str:

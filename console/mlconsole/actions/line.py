@@ -20,7 +20,8 @@ from mlconsole.errors import NoRoom, UsageError
 from mlconsole.records import field, record, replace
 
 if TYPE_CHECKING:
-    from mlconsole.actions.launch import LaunchParams, Sources
+    from mlconsole.actions.launch import Sources
+    from mlconsole.actions.launch_order import LaunchParams
     from mlconsole.actions.snapshots import Copy
 
 RETRIED = (Outcome.FAILED, Outcome.OOM, Outcome.TIMED_OUT, Outcome.NODE_LOST, Outcome.UNKNOWN, Outcome.NEVER_STARTED)
@@ -162,8 +163,9 @@ def entry_of(ctx: Context, params: LaunchParams, bundle: str, copy: Copy | None)
         UsageError: it cannot be launched so.
     """
     from mlconsole.actions import launch
+    from mlconsole.actions.launch_order import check
 
-    spec, new = launch.check(ctx, params)
+    spec, new = check(ctx, params)
     sources = launch.sources_of(ctx, params, spec)
     spec = launch.prepared(ctx, params, spec, ctx.backend(new.backend or ""), bundle, copy)
     wish = wish_of(ctx, params)

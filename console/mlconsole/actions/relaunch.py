@@ -7,6 +7,7 @@ import shlex
 from mlconsole.actions import launch
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
+from mlconsole.actions.launch_order import LaunchParams
 from mlconsole.domain.plans import Effect, Plan
 from mlconsole.domain.runs import Run
 from mlconsole.domain.sweeps import TAG
@@ -30,7 +31,7 @@ class RelaunchParams:
     command: tuple[str, ...] = param((), help="another command, behind --", remainder=True, metavar="CMD")
 
 
-def launch_params(ctx: Context, params: RelaunchParams) -> launch.LaunchParams:
+def launch_params(ctx: Context, params: RelaunchParams) -> LaunchParams:
     """The launch that this comes to.
 
     Raises:
@@ -44,7 +45,7 @@ def launch_params(ctx: Context, params: RelaunchParams) -> launch.LaunchParams:
     if any(REDACTED in word for word in command):
         hint = "Give the whole command behind --."
         raise ActionFailed(f'The command of run "{run.name}" held a secret, which is never kept.', hint)
-    return launch.LaunchParams(
+    return LaunchParams(
         command=changed(command, params.set),
         experiment=run.experiment,
         name=params.name,

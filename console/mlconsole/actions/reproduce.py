@@ -14,6 +14,7 @@ from mlconsole.actions import launch, virtual_env
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.launch_data import declared, declared_models
+from mlconsole.actions.launch_order import LaunchParams
 from mlconsole.actions.recorded_data import changed_data
 from mlconsole.actions.run_diff import compare, patch_of
 from mlconsole.actions.sync import refresh
@@ -167,7 +168,7 @@ class _Attempt:
         kept = {k: v for k, v in run.params.items() if isinstance(v, (str, int, float)) and v != REDACTED}
         again = launch.run(
             self.ctx,
-            launch.LaunchParams(
+            LaunchParams(
                 command=(self._program(run.command[0], python, code), *(code.moved(word) for word in run.command[1:])),
                 experiment=run.experiment,
                 name=f"{run.name} again",

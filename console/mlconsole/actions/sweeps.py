@@ -8,6 +8,7 @@ from sqlite3 import Connection
 from mlconsole.actions import launch, line
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
+from mlconsole.actions.launch_order import LaunchParams, check
 from mlconsole.actions.names import new_run_id
 from mlconsole.actions.sync import observe_live, refresh
 from mlconsole.catalog.queue import insert_sweep
@@ -20,7 +21,7 @@ from mlconsole.recorder.bundle import write_bundle
 from mlconsole.records import record, replace
 
 
-def launch_sweep(ctx: Context, params: launch.LaunchParams) -> Sweep:
+def launch_sweep(ctx: Context, params: LaunchParams) -> Sweep:
     """Launch every point of a grid.
 
     Where the queue of this machine takes the runs they are in line together, in one change, and start as there is
@@ -37,7 +38,7 @@ def launch_sweep(ctx: Context, params: launch.LaunchParams) -> Sweep:
     sweep = Sweep(id_, name, ctx.settings.user, grid, ctx.clock())
     each = [_point(params, sweep, point) for point in points_of(grid)]
     for one in each:
-        launch.check(ctx, one)
+        check(ctx, one)
     backend = ctx.backend(each[0].backend or ctx.settings.backend)
     if launch.is_here(backend):
         _together(ctx, sweep, each)
@@ -48,7 +49,7 @@ def launch_sweep(ctx: Context, params: launch.LaunchParams) -> Sweep:
     return one_sweep(ctx, sweep)
 
 
-def _point(params: launch.LaunchParams, sweep: Sweep, point: dict[str, str]) -> launch.LaunchParams:
+def _point(params: LaunchParams, sweep: Sweep, point: dict[str, str]) -> LaunchParams:
     return replace(
         params,
         grid=(),
@@ -59,7 +60,7 @@ def _point(params: launch.LaunchParams, sweep: Sweep, point: dict[str, str]) -> 
     )
 
 
-def _together(ctx: Context, sweep: Sweep, each: list[launch.LaunchParams]) -> None:
+def _together(ctx: Context, sweep: Sweep, each: list[LaunchParams]) -> None:
     with Translated(ctx.settings.database):
         bundle = write_bundle(str(ctx.settings.home / "lib"))
     copy = None

@@ -16,6 +16,8 @@ import subprocess, sys
 child = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); print('up', flush=True)"
 subprocess.call([sys.executable, "-I", "-S", "-c", child + "; time.sleep(60)", sys.argv[1]])
 """
+DYING_S = 2.0
+"""Seconds that the kernel has for the end of a process that was killed."""
 POLITE = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); " + SLEEP
 
 
@@ -68,7 +70,10 @@ def keeps_what_it_started(jobs: Jobs) -> None:
     jobs.said(handle, b"up")
     seen = jobs.backend.cancel(handle, 2.0)
     same((seen.state, seen.outcome), (State.ENDED, Outcome.CANCELLED), "what cancel answers")
-    holds(seen.survivors or _is_free(lock), "a program that the job had started runs on, and is not named")
+    deadline = time.monotonic() + DYING_S
+    while not (is_over := bool(seen.survivors) or _is_free(lock)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    holds(is_over, "a program that the job had started runs on, and is not named")
 
 
 def _is_free(lock: Path) -> bool:
