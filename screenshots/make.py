@@ -62,6 +62,7 @@ PICTURES = (
     Picture("model-lineage", Location("model", "digits@1", cursor="lineage")),
     Picture("gpus", Location("gpus"), size=(140, 24), gpus="simulated"),
     Picture("gpu", Location("gpu", "6"), ("3",), size=(120, 20), gpus="simulated"),
+    Picture("cost", Location("cost"), size=(120, 24)),
     Picture("jobs", Location("jobs")),
     Picture("audit", Location("audit")),
     Picture("alerts", Location("alerts"), size=(120, 24)),
