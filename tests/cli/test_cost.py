@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from moneykit import book, priced
 
+from mlconsole.domain.budgets import Period
 from program import Program, wait_until
 
 AXES = ("run", "attempt", "experiment", "user", "tag", "gpu", "host", "day")
@@ -216,13 +218,16 @@ def test_a_hard_budget_refuses_a_launch_with_the_figures(rich: Program) -> None:
 
 
 def test_a_hard_budget_counts_what_live_runs_are_bound_to_cost(rich: Program) -> None:
-    rich("budget", "set", "lab", "--usd", "50000", "--hard")
     run = rich.json("launch", "--time-limit", "1h", "--", *SLEEP)["id"]
+    rich("budget", "set", "lab", "--usd", "36001", "--hard")
+    end = Period.MONTH.around(datetime.now(UTC))[1]
 
     done = rich("--json", "launch", "--time-limit", "1h", "--", "true")
 
-    assert done.code == 1
-    assert "$35,9" in done.error["message"] or "$36,000.00 committed" in done.error["message"]
+    hours = min(1.0, (end - datetime.now(UTC)) / timedelta(hours=1))
+    committed = re.search(r"\$([\d,.]+) committed", done.error["message"])
+    assert done.code == 1 and committed
+    assert float(committed[1].replace(",", "")) == pytest.approx(36_000 * hours, abs=1_800)
     rich("run", "stop", run, "--grace", "0", "--yes")
 
 
