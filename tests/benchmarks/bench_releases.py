@@ -1,4 +1,4 @@
-"""How long a durable move of a pointer takes, and the search for companions among 160,000 combinations.
+"""How long a durable move of a pointer takes, the search for companions, and the check of a long audit log.
 
 Run: python tests/benchmarks/bench_releases.py
 """
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlconsole.catalog import Catalog
+from mlconsole.catalog.audit import Entry, append
 from mlconsole.catalog.environments import Mover, move_pointer, put_environment
 from mlconsole.catalog.releases import NewMember, NewRelease, put_release
 from mlconsole.catalog.rollouts import enter, insert_rollout
@@ -30,6 +31,7 @@ from mlconsole.domain.rollouts import Rollout, RolloutKind, RolloutState
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 MOVES = 200
 EACH = 20
+ROWS = 100_000
 
 
 def pointer_ms(folder: Path) -> list[float]:
@@ -55,6 +57,25 @@ def pointer_ms(folder: Path) -> list[float]:
         began = time.perf_counter()
         catalog.write(move, durable=True)
         out.append((time.perf_counter() - began) * 1000)
+    catalog.close()
+    return out
+
+
+def audit_s(folder: Path) -> list[float]:
+    """Processor seconds of each look through a sound audit log."""
+    catalog = Catalog(folder / "audited")
+
+    def fill(db: sqlite3.Connection) -> None:
+        for number in range(ROWS):
+            params = {"tags": ["good", str(number % 7)]}
+            append(db, Entry(NOW, "ann", "gpu-07", "run tag", "write", "end", f"run-{number}", params, "done"))
+
+    catalog.write(fill)
+    out = []
+    for _ in range(7):
+        began = time.process_time()
+        assert catalog.audit.first_bad() is None
+        out.append(time.process_time() - began)
     catalog.close()
     return out
 
@@ -92,8 +113,10 @@ def main() -> None:
     print(f"{machine}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
         found = sorted(pointer_ms(Path(folder)))
+        audited = audit_s(Path(folder))
     median, late = statistics.median(found), found[int(len(found) * 0.95)]
     print(f"durable move of a pointer: median {median:.2f} ms, p95 {late:.2f} ms")
+    print(f"audit of {ROWS:,} rows verified: median {statistics.median(audited):.2f} CPU-s, most {max(audited):.2f}")
     for name, solver in worst_worlds().items():
         began = time.process_time()
         result = solver.solve()

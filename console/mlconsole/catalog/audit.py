@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlconsole.catalog.rows import EPOCH, json_mapping, moment
 from mlconsole.catalog.store import ANCHOR_NAME, Row, Store, storable
@@ -74,13 +75,18 @@ def append(db: sqlite3.Connection, entry: Entry) -> int:
 
 def _link(previous: str, fields: Row) -> str:
     """SHA-256 over the previous link and every field, each with its length before it."""
-    from hashlib import sha256  # 5 ms: it loads OpenSSL
-
-    digest = sha256()
+    parts: list[bytes] = []
     for value in (previous, *fields):
         data = str(value).encode("utf-8", "backslashreplace")
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
+        parts += (len(data).to_bytes(8, "little"), data)
+    return str(_sha256()(b"".join(parts)).hexdigest())
+
+
+@cache
+def _sha256() -> Callable[[bytes], Any]:
+    from hashlib import sha256  # 5 ms: it loads OpenSSL
+
+    return sha256
 
 
 class Audit:
