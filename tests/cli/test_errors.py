@@ -42,6 +42,8 @@ FAILURES = [
     (("launch",), 2, "usage", "--"),
     (("launch", "--cwd", "no-such-folder", "--", "true"), 2, "usage", "no-such-folder"),
     (("launch", "--env", "nonsense", "--", "true"), 2, "usage", '"nonsense"'),
+    (("launch", "--warn", "FOO=2m", "--time-limit", "1h", "--", "true"), 2, "usage", '"FOO=2m"'),
+    (("launch", "--warn", "KILL=2m", "--time-limit", "1h", "--", "true"), 2, "usage", '"KILL"'),
     (("launch", "--time-limit", "soon", "--", "true"), 2, "usage", '"soon"'),
     (("run", "no-such-verb"), 2, "usage", "no-such-verb"),
     (("no-such-noun",), 2, "usage", "no-such-noun"),

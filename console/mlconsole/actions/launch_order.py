@@ -182,6 +182,8 @@ def _warning(params: LaunchParams) -> LimitWarning | None:
     seconds, limit = parse_duration(lead), _seconds(params.time_limit)
     if not isinstance(number, signal.Signals) or seconds is None:
         raise UsageError(f'"{params.warn}" is no signal and time.', "Write --warn USR1=2m.")
+    if number in (signal.SIGKILL, signal.SIGSTOP):
+        raise UsageError(f'No program can hear "{name}".', "Write --warn USR1=2m.")
     if limit is None or not 0 < seconds < limit:
         raise UsageError("A warning comes before a time limit.", "Give a --time-limit that is longer.")
     return LimitWarning(int(number), seconds)
