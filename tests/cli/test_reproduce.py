@@ -269,6 +269,15 @@ def test_a_model_stands_for_the_run_that_it_came_from(lab: Lab) -> None:
     assert lab.again("m@1")[1]["run"] == run
 
 
+def test_an_interpreter_is_looked_for_from_where_the_person_stands(lab: Lab) -> None:
+    run = lab.train("first")
+    here = os.path.relpath(sys.executable, lab.cli.cwd)
+
+    code, found = lab.again(run, python=here)
+
+    assert (code, found["verdict"]) == (0, "bit-identical"), found
+
+
 def test_the_plan_says_what_would_be_done_and_does_nothing(lab: Lab) -> None:
     lab.train("first")
 

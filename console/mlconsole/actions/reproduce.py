@@ -153,9 +153,10 @@ class _Attempt:
         wanted = packages_of(self.details.environment)
         if not wanted:
             raise Obstacle(Difference(Axis.PACKAGES, "packages", "not recorded", ""))
-        if self.params.python is not None:
-            self._must_agree(virtual_env.unlike(wanted, virtual_env.probed(self.params.python)))
-            return self.params.python
+        if (given := self.params.python) is not None:
+            python = os.path.abspath(given) if os.sep in given else given  # The run begins in another folder.
+            self._must_agree(virtual_env.unlike(wanted, virtual_env.probed(python)))
+            return python
         from hashlib import sha256  # 5 ms: it loads OpenSSL
 
         name = sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
