@@ -269,6 +269,20 @@ def test_a_model_stands_for_the_run_that_it_came_from(lab: Lab) -> None:
     assert lab.again("m@1")[1]["run"] == run
 
 
+def test_a_run_in_a_folder_that_git_does_not_keep_runs_in_one_that_is_empty(lab: Lab) -> None:
+    (lab.repo / ".gitignore").write_text("scratch/\n")
+    (lab.repo / "scratch").mkdir()
+    lab.commit()
+    program = (sys.executable, str(lab.script), str(lab.data))
+    run = str(lab.cli("launch", "--json", "--cwd", str(lab.repo / "scratch"), "--", *program).document["id"])
+    assert lab.cli.ended(run)["outcome"] == "succeeded"
+
+    code, found = lab.again(run)
+
+    assert (code, found["verdict"]) == (0, "bit-identical"), found
+    assert any('"scratch"' in note for note in found["notes"])
+
+
 def test_an_interpreter_is_looked_for_from_where_the_person_stands(lab: Lab) -> None:
     run = lab.train("first")
     here = os.path.relpath(sys.executable, lab.cli.cwd)

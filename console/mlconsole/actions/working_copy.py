@@ -74,6 +74,8 @@ def check_out(details: RunDetails, patch: str, folder: Path, repository: str | N
     inner = os.path.relpath(details.run.cwd, root) if details.run.cwd else "."
     is_inside = not inner.startswith("..")
     notes = _notes(details, patch, folder, is_inside)
+    if is_inside and not (folder / inner).exists():
+        notes += (_made_anew(folder, inner),)
     return Checkout(root, folder, str(folder / inner) if is_inside else details.run.cwd, notes)
 
 
@@ -85,6 +87,15 @@ def _check_untracked(details: RunDetails, root: str) -> None:
         path = os.path.relpath(os.path.join(details.run.cwd or root, word), root)
         if path in names:
             raise _obstacle(path, "not in git", "not kept")
+
+
+def _made_anew(folder: Path, inner: str) -> str:
+    """A folder that the run was in and git does not keep: what it writes goes there."""
+    place = (folder / inner).resolve()
+    if not place.is_relative_to(folder.resolve()):
+        raise _obstacle(inner, "the folder that it ran in", "leads out of the checkout")
+    place.mkdir(parents=True)
+    return f'it ran in "{inner}", which git does not keep: that folder is empty now'
 
 
 def _notes(details: RunDetails, patch: str, folder: Path, is_inside: bool) -> tuple[str, ...]:
