@@ -283,6 +283,30 @@ def test_a_run_in_a_folder_that_git_does_not_keep_runs_in_one_that_is_empty(lab:
     assert any('"scratch"' in note for note in found["notes"])
 
 
+def test_data_that_git_does_not_keep_is_read_where_it_was_and_results_are_not_written_over(lab: Lab) -> None:
+    (lab.repo / ".gitignore").write_text("data.txt\nmade.txt\n")
+    lab.script.write_text(
+        "import mlconsole, sys\n"
+        "with mlconsole.start_run():\n"
+        "    open(sys.argv[2], 'w').write(open(sys.argv[1]).read())\n"
+    )
+    lab.commit()
+    data, made = lab.repo / "data.txt", lab.repo / "made.txt"
+    data.write_text("rows")
+    os.utime(data, (1, 1))
+    words = ("launch", "--json", "--cwd", str(lab.repo), "--", sys.executable, "train.py", str(data), str(made))
+    run = str(lab.cli(*words).document["id"])
+    assert lab.cli.ended(run)["outcome"] == "succeeded"
+    made.write_text("kept")
+
+    _, found = lab.again(run, "--anyway")
+    again = lab.cli.json("run", "show", found["again"])
+
+    assert again["outcome"] == "succeeded" and str(data) in again["command"]
+    assert made.read_text() == "kept"
+    assert any(str(data) in note for note in found["notes"])
+
+
 def test_an_interpreter_is_looked_for_from_where_the_person_stands(lab: Lab) -> None:
     run = lab.train("first")
     here = os.path.relpath(sys.executable, lab.cli.cwd)

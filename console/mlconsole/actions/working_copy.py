@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 from mlconsole.config import launch_environment
@@ -22,25 +24,24 @@ QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "
 
 @record
 class Checkout:
-    """Where the code was, where it is now, and what is not as it was."""
+    """Where the code was, where it is now, what is read from the old place all the same, and what is not as it was."""
 
     root: str
     folder: Path
     cwd: str
+    left: frozenset[str]
     notes: tuple[str, ...]
 
     def moved(self, text: str) -> str:
         """A path of the old place as it is now; any other text as it is."""
-        return self._swap(text, self.root, str(self.folder))
+        head, equals, path = text.rpartition("=")
+        if path in self.left or not (path == self.root or path.startswith(f"{self.root}/")):
+            return text
+        return f"{head}{equals}{self.folder}{path[len(self.root) :]}"
 
     def back(self, text: str) -> str:
         """The other way round, wherever it stands in the text."""
         return text.replace(str(self.folder), self.root)
-
-    def _swap(self, text: str, old: str, new: str) -> str:
-        head, equals, path = text.rpartition("=")
-        is_ours = path == old or path.startswith(f"{old}/")
-        return f"{head}{equals}{new}{path[len(old) :]}" if is_ours else text
 
 
 def check_out(details: RunDetails, patch: str, folder: Path, repository: str | None) -> Checkout:
@@ -76,7 +77,31 @@ def check_out(details: RunDetails, patch: str, folder: Path, repository: str | N
     notes = _notes(details, patch, folder, is_inside)
     if is_inside and not (folder / inner).exists():
         notes += (_made_anew(folder, inner),)
-    return Checkout(root, folder, str(folder / inner) if is_inside else details.run.cwd, notes)
+    left = _left(details, root, folder)
+    if left:
+        notes += (f"read from where it was, for git does not keep it: {', '.join(sorted(left))}",)
+    return Checkout(root, folder, str(folder / inner) if is_inside else details.run.cwd, left, notes)
+
+
+def _left(details: RunDetails, root: str, folder: Path) -> frozenset[str]:
+    """What the command reads below the root that is not in the checkout: recorded data, and files from before the run.
+
+    What is younger than the run's beginning it may have written, and shall not write over.
+    """
+    recorded = {one.path for one in details.artifacts if one.kind in ("dataset", "used_model")}
+    paths = {word.rpartition("=")[2] for word in details.run.command[1:]}
+    missing = {
+        path for path in paths if path.startswith(f"{root}/") and not os.path.lexists(f"{folder}{path[len(root) :]}")
+    }
+    return frozenset(path for path in missing if path in recorded or _is_older(path, details.run.started_at))
+
+
+def _is_older(path: str, moment: datetime | None) -> bool:
+    try:
+        there = os.lstat(path)
+    except OSError:
+        return False
+    return moment is not None and stat.S_ISREG(there.st_mode) and there.st_mtime < moment.timestamp()
 
 
 def _check_untracked(details: RunDetails, root: str) -> None:
