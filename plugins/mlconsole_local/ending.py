@@ -7,9 +7,9 @@ import pwd
 import signal
 import time
 
-from mlconsole.plugin_api import ActionFailed, BackendUnreachable, Handle, Observation, State, replace
+from mlconsole.plugin_api import ActionFailed, BackendUnreachable, Handle, Observation, Outcome, State, replace
 from mlconsole_local import shim
-from mlconsole_local.records import JobFolder, Record, named
+from mlconsole_local.records import JobFolder, Record, named, start_of
 from mlconsole_local.sight import Sight
 from mlconsole_local.submission import give_up
 
@@ -33,14 +33,17 @@ class Ending:
         if self._look().state is State.STARTING:
             self._prevent()
         seen = self._look()
-        start = self.folder.read("start")
+        start = start_of(self.handle, self.folder)
         if seen.state is State.ENDED or start is None:
             return seen
         left = self._press(start, grace_s)
         if left is None:
             return self._look()
-        self._record_lost_exit(start, left)
-        return replace(self._look(), survivors=left)
+        lost = self._record_lost_exit(start, left)
+        seen = replace(self._look(), survivors=left)
+        if lost and seen.state is State.ENDED and seen.outcome is not Outcome.CANCELLED:
+            return replace(seen, outcome=Outcome.CANCELLED, reason=f"{lost}; {seen.reason}")
+        return seen
 
     def _prevent(self) -> None:
         try:
@@ -52,7 +55,7 @@ class Ending:
         """End what an ended job has left behind; what could not be ended is named."""
         if self._look().state is not State.ENDED:
             raise ActionFailed("The job has not ended, so nothing of it can be given back.", "Stop it first.")
-        start = self.folder.read("start")
+        start = start_of(self.handle, self.folder)
         if start is None or start.get("void") or start["boot_id"] != self.sight.here["boot_id"]:
             return ()
         if self._is_settled():
@@ -126,15 +129,19 @@ class Ending:
         except OSError:
             pass  # The answer to the caller stands without it.
 
-    def _record_lost_exit(self, start: Record, left: tuple[str, ...]) -> None:
+    def _record_lost_exit(self, start: Record, left: tuple[str, ...]) -> str:
+        """Record that the program was stopped; why, where that has no place on disk: it is full, or the folder gone."""
         if self.sight.is_alive(start["child"], start):
-            return
+            return ""
         reason = f"stopped by {self.by}; its exit status was lost with its supervisor"
         record = {**start, "outcome": "cancelled", "reason": reason, "ended_at": time.time(), "clean": not left}
         try:
             self.folder.publish("exit", record, exclusive=True)
+        except FileExistsError:
+            return ""  # The supervisor was faster after all.
         except OSError:
-            pass  # The supervisor was faster after all, or the disk is full.
+            return reason
+        return ""
 
 
 def _user() -> str:

@@ -15,11 +15,15 @@ from mlconsole_local.records import JobFolder, Record
 if TYPE_CHECKING:
     from mlconsole_local.sight import Sight
 
+LOST = "its records went with the run's folder: whether it was run is not known"
+
 
 def of(sight: Sight, folder: JobFolder, start: Record, has_ended: bool, count: int) -> tuple[Finaliser, ...]:
     """The state of each of a job's teardown commands."""
     if not has_ended:
         return tuple(Finaliser(number, FinaliserState.WAITING) for number in range(count))
+    if not os.path.isdir(folder.path):
+        return tuple(Finaliser(number, FinaliserState.STUCK, 0, LOST) for number in range(count))
     tries: dict[int, int] = dict(shim.final_tries(folder.path))
     is_kept = _is_kept(sight, folder, start)
     return tuple(_one(sight, folder, number, tries.get(number, 0), is_kept) for number in range(count))
@@ -65,6 +69,7 @@ def begin_again(
     line = json.dumps({**job, "teardown": [list(argv) for argv in commands]}).encode("ascii") + b"\n"
     source = os.memfd_create("teardown")
     try:
+        os.makedirs(folder.path, exist_ok=True)  # Somebody may have deleted it with the run's folder.
         os.write(source, line)
         os.lseek(source, 0, os.SEEK_SET)
         null = (os.devnull, os.O_WRONLY, 0)

@@ -11,6 +11,8 @@ BACKEND_NAME = "local"
 
 #: A record as the supervisor writes it: JSON.
 Record = dict[str, Any]
+#: What of a start record tells a job's processes from all others.
+IDENTITY = ("host", "machine", "boot_id", "pid_ns", "token", "uid", "shim", "child", "started_at", "finalisers")
 
 
 @record
@@ -58,8 +60,26 @@ class JobFolder:
         shim.publish(self.path, f"{name}.json", record, exclusive)
 
     def handle(self, token: str) -> Handle:
-        """The job in this folder as its backend names it."""
-        return Handle(BACKEND_NAME, token, {"directory": self.run_folder})
+        """The job in this folder as its backend names it, and the processes that it was started as.
+
+        Those are what is left to look for when somebody deletes the folder while the job runs.
+        """
+        data: Record = {"directory": self.run_folder}
+        start = self.read("start")
+        if start is not None and not start.get("void"):
+            data["start"] = {name: start[name] for name in IDENTITY if name in start}
+        return Handle(BACKEND_NAME, token, data)
+
+
+def start_of(handle: Handle, folder: JobFolder) -> Record | None:
+    """The start record of a job; where its folder is gone, what its handle knows of it."""
+    return folder.read("start") or identity_of(handle)
+
+
+def identity_of(handle: Handle) -> Record | None:
+    """The processes that a job was started as, by its handle."""
+    known = handle.data.get("start")
+    return known if isinstance(known, dict) else None
 
 
 def named(found: list[Record]) -> tuple[str, ...]:

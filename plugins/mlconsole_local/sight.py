@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlconsole.plugin_api import Handle, Observation, Outcome, State, UsageError, replace
 from mlconsole_local import finals, shim
-from mlconsole_local.records import JobFolder, Record, named
+from mlconsole_local.records import JobFolder, Record, identity_of, named, start_of
 from mlconsole_local.submission import give_up
 
 
@@ -29,7 +29,7 @@ class Sight:
     def of(self, handle: Handle) -> Observation:
         """The state of one job, with its evidence. A damaged record is a failed look, not an error."""
         try:
-            return self._look(JobFolder.of(handle), handle.token)
+            return self._look(JobFolder.of(handle), handle)
         except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
             return _unseen(handle.token, f"its records cannot be read: {error!r}")
 
@@ -79,16 +79,18 @@ class Sight:
         except OSError:
             return None
 
-    def _look(self, folder: JobFolder, token: str) -> Observation:
-        seen = self._seen(folder, token)
-        start = folder.read("start") if seen.reachable else None
+    def _look(self, folder: JobFolder, handle: Handle) -> Observation:
+        seen = self._seen(folder, handle.token, identity_of(handle))
+        start = start_of(handle, folder) if seen.reachable else None
         count = start.get("finalisers", 0) if start else 0
         if not start or not count or seen.outcome is Outcome.NEVER_STARTED:
             return seen
         return replace(seen, finalisers=finals.of(self, folder, start, seen.state is State.ENDED, count))
 
-    def _seen(self, folder: JobFolder, token: str) -> Observation:
+    def _seen(self, folder: JobFolder, token: str, known: Record | None) -> Observation:
         record = folder.read("exit") or folder.read("start") or folder.read("claim")
+        if record is None and known is not None:
+            return self._without_records(folder, token, known)
         if record is None:
             return _unseen(token, f'there are no records of it in "{folder.path}"')
         if record["token"] != token:
@@ -110,7 +112,15 @@ class Sight:
             give_up(folder, token, self.here, "its launcher was gone before a supervisor took it over")
         except OSError:
             return Observation(token, State.STARTING, reason="its launcher is gone", evidence=evidence)
-        return self._seen(folder, token)
+        return self._seen(folder, token, None)
+
+    def _without_records(self, folder: JobFolder, token: str, known: Record) -> Observation:
+        """A job whose folder somebody has deleted: its processes tell whether it runs, nothing tells how it ended."""
+        why = self.elsewhere(known)
+        if why:
+            return _unseen(token, why)
+        seen = self._started(folder, known)
+        return replace(seen, reason="; ".join(part for part in (seen.reason, "its folder is gone") if part))
 
     def _started(self, folder: JobFolder, start: Record) -> Observation:
         if start["boot_id"] != self.here["boot_id"]:

@@ -15,6 +15,7 @@ from catalogkit import DEAD_PID, NOW, MadeRun, WrittenLog, put_runs
 from mlconsole.actions.base import NoParams
 from mlconsole.actions.context import Context
 from mlconsole.actions.doctor import doctor
+from mlconsole.actions.launchers import launching
 from mlconsole.catalog import Catalog, migrations, reserve
 from mlconsole.catalog.ledger import settle
 from mlconsole.catalog.machines import ensure_machine, put_rate
@@ -159,3 +160,13 @@ def test_machine_time_whose_parts_are_not_its_cost_is_named(catalog: Catalog) ->
     (finding,) = about(findings(catalog.home), "ledger")
 
     assert (finding.level, finding.message.startswith("Of 1 interval")) == ("failure", True)
+
+
+def test_a_folder_of_a_launch_that_was_killed_before_its_intent_is_named(catalog: Catalog) -> None:
+    put_runs(catalog, [MadeRun("aaa")])
+    runs = catalog.home / "runs"
+    for name in ("aaa", "left", "under-way"):
+        (runs / name / "checkpoints").mkdir(parents=True)
+    with launching(str(runs / "under-way")):
+        (found,) = about(findings(catalog.home), "runs")
+    assert (found.level, found.message) == ("note", f'1 folder belongs to no run; the first: "{runs}/left".')

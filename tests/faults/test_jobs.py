@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobkit import PYTHON, Jobs, jobs_of, until
-from mlconsole.plugin_api import Handle, Outcome, State
+from mlconsole.plugin_api import FinaliserState, Handle, Outcome, State
 from mlconsole_local import LocalBackend, shim
 
 #: A program that starts every kind of process that likes to stay, notes their pids, and refuses to end.
@@ -300,3 +300,49 @@ def test_a_run_folder_that_is_deleted_does_not_keep_its_supervisor_alive(jobs: J
     supervisor = start_record(handle)["shim"]
     shutil.rmtree(tmp_path / "job0")
     until(lambda: not shim.is_alive(supervisor["pid"], supervisor["start"]))
+
+
+def test_a_run_whose_folder_is_deleted_is_told_by_its_process_and_can_be_stopped(jobs: Jobs, tmp_path: Path) -> None:
+    handle = jobs.python("print('up', flush=True); import time; time.sleep(60)")
+    jobs.said(handle, b"up")
+    program = start_record(handle)["child"]
+    shutil.rmtree(tmp_path / "job0")
+    (seen,) = jobs.backend.observe([handle])
+    assert (seen.state, seen.reachable) == (State.RUNNING, True)
+    assert "its folder is gone" in seen.reason
+    seen = jobs.backend.cancel(handle, 1.0)
+    assert (seen.state, seen.outcome) == (State.ENDED, Outcome.CANCELLED)
+    assert not alive(program["pid"])
+    assert jobs.backend.release(handle) == ()
+
+
+@pytest.mark.parametrize(("boot", "outcome"), [("", Outcome.UNKNOWN), ("another", Outcome.NODE_LOST)])
+def test_the_end_of_a_run_whose_folder_is_deleted_is_told_by_its_process(
+    jobs: Jobs, tmp_path: Path, boot: str, outcome: Outcome
+) -> None:
+    handle = jobs.python("print('up', flush=True); import time; time.sleep(60)")
+    jobs.said(handle, b"up")
+    program, supervisor = start_record(handle)["child"], start_record(handle)["shim"]
+    shutil.rmtree(tmp_path / "job0")
+    if not boot:
+        os.kill(program["pid"], signal.SIGKILL)
+        until(lambda: not shim.is_alive(supervisor["pid"], supervisor["start"]))
+    (seen,) = LocalBackend(boot_id=boot or None).observe([handle])
+    assert (seen.state, seen.outcome, seen.reachable) == (State.ENDED, outcome, True)
+    if boot:
+        jobs.backend.cancel(handle, 0.0)
+
+
+def test_the_teardown_of_a_run_whose_folder_is_deleted_waits_to_be_asked_for(jobs: Jobs, tmp_path: Path) -> None:
+    torn = tmp_path / "torn"
+    command = ("sh", "-c", f"echo x >> {torn}")
+    handle = jobs.python("print('up', flush=True); import time; time.sleep(60)", teardown=(command,))
+    jobs.said(handle, b"up")
+    shutil.rmtree(tmp_path / "job0")
+    (finaliser,) = jobs.backend.cancel(handle, 0.0).finalisers
+    assert finaliser.state is FinaliserState.STUCK and "whether it was run is not known" in finaliser.message
+    assert not torn.exists()
+    assert isinstance(jobs.backend, LocalBackend)
+    jobs.backend.finalise(handle, [command], str(tmp_path), {})
+    until(lambda: jobs.look(handle).finalisers[0].state is FinaliserState.DONE)
+    assert torn.read_text() == "x\n"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from mlconsole import backends, notifiers, targets
 from mlconsole.actions.base import Action, NoParams
 from mlconsole.actions.context import Context
+from mlconsole.actions.launchers import is_launching
 from mlconsole.catalog import health
 from mlconsole.domain.findings import Finding
 from mlconsole.domain.plans import Effect
@@ -152,6 +153,11 @@ def _runs(ctx: Context) -> Iterator[Finding]:
             many = "1 run" if len(forgotten) == 1 else f"{len(forgotten)} runs"
             message = f"The logs of {many} hold more than the catalog; the first: {forgotten[0]}."
             yield Finding("warning", "run logs", message, "mlconsole restore reads all logs again.")
+        if nobodys := [each for each in health.ownerless(catalog.store, settings.runs) if not is_launching(str(each))]:
+            many = "1 folder belongs" if len(nobodys) == 1 else f"{len(nobodys)} folders belong"
+            message = f'{many} to no run; the first: "{nobodys[0]}".'
+            hint = "A launch was killed before it was recorded, and nothing was started from there: it may be removed."
+            yield Finding("note", "runs", message, hint)
         future = health.run_from_the_future(catalog.store, to_us(ctx.clock() + CLOCK_SLACK))
         if future is not None:
             message = f'Run "{future}" was made in the future: this clock, or that of its host, is wrong.'

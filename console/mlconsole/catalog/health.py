@@ -27,6 +27,8 @@ LIMIT 5
 COUNT_DAMAGED = "SELECT count(DISTINCT run) FROM damage"
 SELECT_FUTURE = "SELECT id FROM run WHERE created_us > :limit_us ORDER BY created_us DESC LIMIT 1"
 
+SELECT_IDS = "SELECT id FROM run"
+
 
 class Place(NamedTuple):
     """Where a catalog lies: mount point, type of file system, free bytes, and what this user may do there."""
@@ -102,6 +104,12 @@ def forgotten_logs(store: Store, runs: Path, live: Path) -> list[str]:
     logs = all_logs(runs)
     marked = {(marker.run, marker.writer) for marker in read_markers(live)}
     return sorted({marker.run for marker in unmarked(store, logs, marked)})
+
+
+def ownerless(store: Store, runs: Path) -> list[Path]:
+    """Folders of runs that no run is known of, and in which no log lies that tells of one."""
+    known = {str(run_id) for (run_id,) in store.read(SELECT_IDS)} | {log.run for log in all_logs(runs)}
+    return sorted(each for each in runs.glob("*/") if each.name not in known)
 
 
 def sqlite_facts() -> tuple[str, str, bool]:
