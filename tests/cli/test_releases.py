@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ def live(place: Path) -> float:
     import struct
 
     return round(float(struct.unpack("<f", data[-4:])[0]), 3)
+
+
+def test_a_plan_of_a_release_says_its_parts_and_keeps_none_of_them(shop: Program) -> None:
+    (shop.cwd / "other").mkdir()
+    (shop.cwd / "other" / "serve.py").write_text("print(2)\n")
+    (shop.cwd / "d.json").write_text('{"threshold": 0.75}')
+    words = ("release", "create", "--base", "v1", "--code", "other", "--config", "d.json")
+    before = sorted(os.listdir(shop.home / "kept"))
+
+    plan = shop.json(*words, "--dry-run")
+
+    assert sorted(os.listdir(shop.home / "kept")) == before
+    made = shop.json(*words)
+    assert {made["members"][axis]["id"] for axis in ("code", "config")} < {step["touches"] for step in plan["steps"]}
 
 
 def moves_in_audit(program: Program, name: str) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from program import Program, wait_until
 
+WHO = ("-c", "user.name=ann", "-c", "user.email=ann@example.org")
 GLOO = """
 import os, time
 import torch, torch.distributed as dist
@@ -35,6 +38,10 @@ print("sum", total.item(), flush=True)
 dist.barrier()
 dist.destroy_process_group()  # or a rank may abort as it ends, when the other has gone first
 """
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", *WHO, *words], cwd=folder, check=True, capture_output=True)
 
 
 def test_a_grid_is_a_run_for_each_point_and_one_row_that_unfolds(cli: Program) -> None:
@@ -98,6 +105,35 @@ def test_a_run_of_a_snapshot_does_not_see_later_edits(cli: Program) -> None:
 
     assert cli("run", "logs", "s").out == "old"
     assert cli.json("run", "show", "s")["tags"]["snapshot"]
+
+
+def test_a_snapshot_has_the_code_of_submodules_and_of_other_repositories_in_it(cli: Program) -> None:
+    git(cli.cwd, "init")
+    git(cli.cwd, "init", "vendored")
+    (cli.cwd / "vendored" / "part.txt").write_text("inside\n")
+    git(cli.cwd / "vendored", "add", ".")
+    git(cli.cwd / "vendored", "commit", "-m", "x")
+    git(cli.cwd, "add", "vendored")  # as a submodule's commit
+    git(cli.cwd, "init", "beside")
+    (cli.cwd / "beside" / "part.txt").write_text("beside\n")
+    cli("launch", "-n", "s", "--snapshot", "--", "cat", "vendored/part.txt", "beside/part.txt")
+    cli.ended("s")
+
+    assert cli("run", "logs", "s").out == "inside\nbeside\n"
+
+
+@pytest.mark.parametrize("repository", [True, False])
+def test_a_snapshot_leaves_out_what_is_no_file(cli: Program, repository: bool) -> None:
+    if repository:
+        git(cli.cwd, "init")
+    os.mkfifo(cli.cwd / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(cli.cwd / "socket"))
+    (cli.cwd / "part.txt").write_text("here\n")
+    cli("launch", "-n", "s", "--snapshot", "--", "sh", "-c", "ls; cat part.txt")
+    cli.ended("s")
+
+    assert cli("run", "logs", "s").out == "part.txt\nhere\n"
 
 
 def test_ranks_get_torchruns_environment_and_are_read_apart_and_together(cli: Program) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from mlconsole.actions import checkout
 from mlconsole.actions.context import Context
@@ -48,11 +49,13 @@ class Maker:
     Args:
         ctx: the session.
         model: the model's version, whose run tells of the rest; None without one.
+        home: the folder below which code, configuration and lock are kept.
     """
 
-    def __init__(self, ctx: Context, model: ModelVersion | None) -> None:
+    def __init__(self, ctx: Context, model: ModelVersion | None, home: Path) -> None:
         self._ctx = ctx
         self._model = model
+        self._home = home
         self.hasher = Hasher(cancelled=ctx.cancelled.is_set)
 
     @cached_property
@@ -147,7 +150,7 @@ class Maker:
         full = _existing(path)
         if not os.path.isfile(full):
             raise UsageError(f'"{path}" is no file.')
-        digest, files, place = kept.keep(self._ctx.settings.home, full, self.hasher)
+        digest, files, place = kept.keep(self._home, full, self.hasher)
         assert callable(contract_of)
         contract = contract_of(os.path.join(place, files[0].path))
         return NewMember(named(Member(axis, digest, digest, os.path.basename(full), contract, digest)), files, place)
@@ -186,7 +189,7 @@ class Maker:
             return self._code_at(folder, commit, "", has_changes=bool(patch))
 
     def _code_at(self, folder: str, commit: str, label: str, *, has_changes: bool = False) -> NewMember:
-        digest, files, place = kept.keep(self._ctx.settings.home, folder, self.hasher)
+        digest, files, place = kept.keep(self._home, folder, self.hasher)
         contract = declared.code_contract(place)
         if commit:
             return NewMember(named(_code(commit, digest, contract, has_changes)), files, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.base import Action, NoParams, param
@@ -49,8 +50,8 @@ def _name(params: CreateParams) -> str:
     return name
 
 
-def make(ctx: Context, params: CreateParams) -> list[NewMember]:
-    """The members that the params ask for.
+def make(ctx: Context, params: CreateParams, home: Path) -> list[NewMember]:
+    """The members that the params ask for, with what is kept of them below ``home``.
 
     Raises:
         UsageError: nothing was asked for, or a contract does not parse.
@@ -62,7 +63,7 @@ def make(ctx: Context, params: CreateParams) -> list[NewMember]:
         raise UsageError("What is released?", "Say it: --model NAME@VERSION")
     from mlconsole.actions.members import Maker, kept_of  # 12 ms, where a release is made
 
-    maker = Maker(ctx, ctx.catalog.models.get(params.model) if params.model else None)
+    maker = Maker(ctx, ctx.catalog.models.get(params.model) if params.model else None, home)
     found = dict(_asked(maker, params))
     for axis, kept in (base.members if base else {}).items():
         found.setdefault(axis, kept_of(ctx, kept))
@@ -121,9 +122,12 @@ def _value(text: str) -> tuple[str, str]:
 
 def plan_create(ctx: Context, params: CreateParams) -> Plan:
     """What it would be made of, and how its contracts stand."""
+    from tempfile import TemporaryDirectory  # 5 ms, where a release is made
+
     name = _name(params)
     refresh(ctx)
-    made = make(ctx, params)
+    with TemporaryDirectory(prefix="mlconsole-release-") as folder:
+        made = make(ctx, params, Path(folder))
     steps = [Step(f"{one.member.axis.value}: {one.member.label}", one.member.id) for one in made]
     steps += [Step(f"{one.verdict.value}: {one.words}") for one in check(_contracts(made))]
     steps.append(Step("keep it under the digest of all this, for good", name))
@@ -147,7 +151,7 @@ def create(ctx: Context, params: CreateParams) -> Release:
     """
     name = _name(params)
     refresh(ctx)
-    made = make(ctx, params)
+    made = make(ctx, params, ctx.settings.home)
     members = by_axis(one.member for one in made)
     broken = [one for one in check(_contracts(made)) if one.verdict is Verdict.BROKEN]
     if broken:

@@ -83,8 +83,23 @@ def _repository(cwd: str) -> tuple[str, frozenset[str] | None]:
     head = git.Repository(program, cwd).head() if program else None
     if program is None or head is None:
         return cwd, None
-    names = git.Repository(program, head[0]).files()
+    names = _files(program, head[0])
     return head[0], None if names is None else frozenset(names)
+
+
+def _files(program: str, root: str) -> list[str] | None:
+    """What git has of a repository and does not ignore, with that of its submodules and of other ones in it."""
+    names = git.Repository(program, root).files()
+    if names is None:
+        return None
+    found = []
+    for name in names:
+        inside = os.path.join(root, name)
+        if os.path.islink(inside) or not os.path.isdir(inside):
+            found.append(name)
+        elif os.path.lexists(os.path.join(inside, ".git")):
+            found += [os.path.join(name, one) for one in _files(program, inside) or ()]
+    return found
 
 
 def _moved(word: str, root: str, place: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from mlconsole.content.hashing import Hasher
-from mlconsole.content.tree import Found, Source, find, measure
+from mlconsole.content.tree import Found, Source, find, measure, pick
 from mlconsole.domain.datasets import EntryKind
 from mlconsole.domain.releases import MemberFile
 from mlconsole.errors import ActionFailed
@@ -21,10 +21,13 @@ from mlconsole.errors import ActionFailed
 FOLDER = "kept"
 MOST_BYTES = 256 << 20
 IGNORED = frozenset({".git", "__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
+KINDS = frozenset({stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR})
 
 
 def read(root: str, hasher: Hasher, only: Set[str] | None = None) -> tuple[str, tuple[MemberFile, ...]]:
-    """The digest and the files of a folder, or of one file as a folder that holds it; caches and .git left out.
+    """The digest and the files of a folder, or of one file as a folder that holds it.
+
+    Caches and .git are left out, and what is no file, as sockets and pipes.
 
     ``only``: the paths from the root that count; None: all.
 
@@ -42,14 +45,20 @@ def read(root: str, hasher: Hasher, only: Set[str] | None = None) -> tuple[str, 
 
 
 def _found(root: str, only: Set[str] | None = None) -> list[Found]:
-    found = find(Source(root))
+    if only is None:
+        found = find(Source(root), _is_no_code)
+    else:
+        found = pick(root, (path for path in only if not IGNORED & set(path.split("/"))))
+    if not found:
+        raise ActionFailed(f'Nothing is in "{root}".')
     if len(found) == 1 and not found[0].path:
         one = found[0]
         return [Found(os.path.basename(root), one.full, one.mode, one.key)]
-    kept = [one for one in found if not IGNORED & set(one.path.split("/")) and (only is None or one.path in only)]
-    if not kept:
-        raise ActionFailed(f'Nothing is in "{root}".')
-    return kept
+    return found
+
+
+def _is_no_code(name: str, kind: int) -> bool:
+    return name in IGNORED or kind not in KINDS
 
 
 def keep(

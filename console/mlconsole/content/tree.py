@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mlconsole.content.hashing import Hasher, key_of, text_digest
 from mlconsole.content.manifest import manifest_of
@@ -41,6 +41,14 @@ class Found:
     key: FileKey
 
 
+Skip = Callable[[str, int], bool]
+"""Whether a thing of this name and this kind, ``stat.S_IFMT`` of its mode, is left out."""
+
+
+def _nothing(name: str, kind: int) -> bool:
+    return False
+
+
 def source_of(word: str, folder: str) -> Source:
     """What the word means, seen from a folder; a name that exists is taken as it is, whatever is in it.
 
@@ -68,14 +76,16 @@ def source_from(text: str, is_pattern: bool) -> Source:
     return Source("/".join(parts[:cut]) or "/", "/".join(parts[cut:]))
 
 
-def find(source: Source) -> list[Found]:
+def find(source: Source, skip: Skip = _nothing) -> list[Found]:
     """Everything that belongs to the source, links not followed; folders only where they are empty.
+
+    ``skip`` is asked of each thing below the root; what it leaves out is not gone into.
 
     Raises:
         ActionFailed: something cannot be read, is neither file nor link nor folder, or nothing is there.
     """
     try:
-        found = {one.path: one for one in _find(source)}
+        found = {one.path: one for one in _find(source, skip)}
     except OSError as error:
         raise ActionFailed(f'Cannot read "{error.filename}": {error.strerror}.') from error
     if not found:
@@ -83,20 +93,42 @@ def find(source: Source) -> list[Found]:
     return list(found.values())
 
 
-def _find(source: Source) -> Iterator[Found]:
+def pick(root: str, paths: Iterable[str]) -> list[Found]:
+    """The files and links at these paths from the root; what is none, or not there, is left out.
+
+    Raises:
+        ActionFailed: something cannot be read.
+    """
+    found = []
+    for path in paths:
+        full = os.path.join(root, path)
+        try:
+            status = os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise ActionFailed(f'Cannot read "{full}": {error.strerror}.') from error
+        if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+            found.append(Found(path, full, status.st_mode, key_of(status)))
+    return found
+
+
+def _find(source: Source, skip: Skip) -> Iterator[Found]:
     if not source.pattern:
-        yield from _below(source.root, "")
+        yield from _below(source.root, "", skip)
         return
     for path in matching(source.root, source.pattern.split("/")):
-        yield from _below(os.path.join(source.root, path), path)
+        yield from _below(os.path.join(source.root, path), path, skip)
 
 
-def _below(full: str, path: str) -> Iterator[Found]:
+def _below(full: str, path: str, skip: Skip) -> Iterator[Found]:
     pending = [(full, path)]
     while pending:
         full, path = pending.pop()
         status = os.lstat(full)
         kind = stat.S_IFMT(status.st_mode)
+        if path and skip(os.path.basename(path), kind):
+            continue
         if kind == stat.S_IFDIR:
             names = os.listdir(full)
             pending += [(os.path.join(full, name), f"{path}/{name}" if path else name) for name in names]
