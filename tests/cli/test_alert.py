@@ -47,6 +47,30 @@ def test_who_is_at_it_and_why_is_kept_and_audited(cli: Program) -> None:
     assert cli.json("alert", "list")["items"][0]["state"] == "snoozed"
 
 
+def test_a_second_answer_stands_beside_the_first(cli: Program) -> None:
+    alarm(cli.home)
+    assert cli("alert", "ack", "nan:r1", "--why", "lowering the rate").code == 0
+
+    said = cli("alert", "ack", "nan:r1", "--why", "it is the batches").out
+
+    (alert,) = cli.json("alert", "list")["items"]
+    assert [each["why"] for each in alert["answers"]] == ["lowering the rate", "it is the batches"]
+    for told in (said, cli("alert", "list").out):
+        assert "it is the batches" in told and "lowering the rate" in told
+    assert [each["words"] for each in cli.json("alert", "show", "nan:r1")["timeline"]][1:] == [
+        "lowering the rate",
+        "it is the batches",
+    ]
+
+
+def test_what_was_said_before_it_fired_again_is_of_the_time_before(cli: Program) -> None:
+    alarm(cli.home)
+    assert cli("alert", "snooze", "nan:r1", "0.001s", "--why", "it is late").code == 0
+
+    (alert,) = cli.json("alert", "list")["items"]
+    assert (alert["state"], alert["answers"]) == ("firing", [])
+
+
 def test_a_snooze_that_is_over_is_none_though_nobody_watches(cli: Program) -> None:
     alarm(cli.home)
     (alert,) = cli.json("alert", "list")["items"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import socket
 import time
@@ -289,6 +292,54 @@ def test_files_with_the_same_columns_are_one_table(tmp_path: Path) -> None:
     assert schema_of(paths) == Schema((Column("a", "mixed"),), 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("german.csv", "price;amount\n1.5;2\nNA;3\n"),
+        ("quoted.csv", '"price, net";"amount"\n1.5;2\n;3\n'),
+        ("bars.csv", "price|amount\n1.5|2\n2.5|3\n"),
+        ("tabs.csv", "price\tamount\n1.5\t2\n2.5\t3\n"),
+    ],
+)
+def test_what_stands_between_fields_is_told_from_the_header(tmp_path: Path, name: str, text: str) -> None:
+    found = schema_of([write(tmp_path, name, text)])
+
+    assert [column.type for column in found.columns or ()] == ["float", "int"] and found.rows == 2
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)])
+def test_a_packed_table_has_its_columns(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+    (tmp_path / f"t.csv{ending}").write_bytes(pack(b"a;b\n1;x\n"))
+
+    assert schema_of([str(tmp_path / f"t.csv{ending}")]) == Schema((Column("a", "int"), Column("b", "text")), 1)
+
+
+def test_letters_of_another_encoding_hide_no_columns(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("Größe;n\n1;2\n".encode("latin-1"))
+
+    found = schema_of([str(tmp_path / "t.csv")])
+    assert [column.type for column in found.columns or ()] == ["int", "int"]
+
+
+@pytest.mark.parametrize("text", ["a;b\n1;x\n2;y\n", "a,b\n1,x\nNA,y\n", '"a, b";c\n1;x\n2;y\n'])
+def test_columns_are_those_that_drift_is_judged_by(tmp_path: Path, text: str) -> None:
+    pytest.importorskip("polars")
+    from mlconsole.drift.files import table_files
+    from mlconsole.drift.kinds import kinds_of
+
+    path = write(tmp_path, "t.csv", text)
+
+    (file,) = table_files(path)
+    found = schema_of([path])
+    assert {c.name: c.type for c in found.columns or ()} == {name: kind.value for name, kind in kinds_of(file).items()}
+
+
+def test_a_document_beside_a_table_is_no_part_of_it(tmp_path: Path) -> None:
+    paths = [write(tmp_path, "a.csv", "a\n1\n"), write(tmp_path, "about.json", '{"made": "by hand"}')]
+
+    assert schema_of(paths) == Schema((Column("a", "int"),), 1)
+
+
 def test_files_with_other_columns_have_no_schema(tmp_path: Path) -> None:
     paths = [write(tmp_path, "a.csv", "a\n1\n"), write(tmp_path, "b.csv", "b\n1\n")]
 
@@ -297,7 +348,14 @@ def test_files_with_other_columns_have_no_schema(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("a.csv", b"\xff\xfe\x00"), ("a.csv", b""), ("a.jsonl", b"{"), ("a.jsonl", b"[" * 5000), ("a.parquet", b"PAR1")],
+    [
+        ("a.csv", b"\xff\xfe\x00"),
+        ("a.csv.gz", b"\x1f\x8b\x08"),
+        ("a.csv", b""),
+        ("a.jsonl", b"{"),
+        ("a.jsonl", b"[" * 5000),
+        ("a.parquet", b"PAR1"),
+    ],
 )
 def test_a_broken_table_is_unknown_and_says_so(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)

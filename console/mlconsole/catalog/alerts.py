@@ -27,6 +27,7 @@ from mlconsole.domain.alerts import (
 from mlconsole.domain.runs import ID_ALPHABET
 from mlconsole.domain.times import to_us
 from mlconsole.errors import AmbiguousName, NotFound
+from mlconsole.records import replace
 
 ID_LENGTH = 8
 WATCHER = "watcher"
@@ -69,6 +70,13 @@ SELECT_PARTS = """
 SELECT name, words, effect FROM alert_part WHERE alert = :n ORDER BY effect IS NULL, abs(effect) DESC, name
 """
 SELECT_CHANGES = "SELECT at_us, state, who, why FROM alert_change WHERE alert = :n ORDER BY n"
+SELECT_ANSWERS = """
+SELECT at_us, state, who, why FROM alert_change
+WHERE alert = :n AND n > (
+    SELECT coalesce(max(n), 0) FROM alert_change WHERE alert = :n AND state NOT IN ('acked', 'snoozed')
+)
+ORDER BY n
+"""
 SELECT_SNOOZED = "SELECT cause, state, until_us FROM alert WHERE state = 'snoozed' AND until_us <= :now"
 COUNT = "SELECT state, severity, count(*) FROM alert WHERE state IN ('firing', 'pending') GROUP BY state, severity"
 MOVE_CURSOR = """
@@ -84,6 +92,7 @@ KIND_OF_STATE = {
     AlertState.SNOOZED: "alert.snoozed",
     AlertState.RESOLVED: "alert.resolved",
 }
+ANSWERED = (AlertState.ACKED.value, AlertState.SNOOZED.value)
 SHOWN = (AlertState.FIRING, AlertState.ACKED, AlertState.SNOOZED, AlertState.PENDING)
 
 
@@ -200,7 +209,7 @@ class Alerts:
         """Alerts in these states, the newest first, those that are over at the end."""
         wanted = json.dumps([state.value for state in states])
         rows = self._store.read(SELECT_LISTED, {"states": wanted, "limit": limit})
-        return [_alert(row, self._parts(row[0])) for row in rows]
+        return [self._whole(row) for row in rows]
 
     def get(self, word: str) -> Alert:
         """The alert of that id, of a unique start of an id, or the newest of that cause.
@@ -216,7 +225,7 @@ class Alerts:
             raise NotFound(f'No alert "{word}" in this catalog.', "List them: mlconsole alert list --all")
         if len(found) > 1 and found[0][1] != text:
             raise AmbiguousName(f'"{word}" fits several alerts.', "Give more of the id.")
-        return _alert(found[0], self._parts(found[0][0]))
+        return self._whole(found[0])
 
     def changes(self, number: int) -> list[AlertChange]:
         """Every change of an alert, the oldest first."""
@@ -239,6 +248,11 @@ class Alerts:
     def snoozes_due(self, now: datetime) -> bool:
         """True when a snooze has come to its end."""
         return bool(self._store.read(SELECT_SNOOZED, {"now": to_us(now)}))
+
+    def _whole(self, row: Row) -> Alert:
+        """An alert with its children and what was said to it."""
+        answers = self._store.read(SELECT_ANSWERS, {"n": row[0]}) if row[6] in ANSWERED else []
+        return replace(_alert(row, self._parts(row[0])), answers=tuple(_changes(answers)))
 
     def _parts(self, number: int) -> tuple[Part, ...]:
         rows = self._store.read(SELECT_PARTS, {"n": number})

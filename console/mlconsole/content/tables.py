@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from mlconsole.dialects import NO_VALUE, UTF_16, dialect_of, opened, separator
 from mlconsole.domain.datasets import Column, Schema
 
 MOST_BYTES = 1 << 30
@@ -13,7 +15,6 @@ MOST_BYTES = 1 << 30
 SAMPLE_ROWS = 1000
 MOST_COLUMNS = 10_000
 LONGEST_LINE = 16 << 20
-KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet", ".pq": "parquet"}
 
 
 class _Unknown(Exception):
@@ -25,24 +26,31 @@ def schema_of(paths: Sequence[str]) -> Schema:
 
     Never an error: what cannot be told is None, with a note.
     """
-    tabular = [(path, KINDS[suffix]) for path in paths if (suffix := os.path.splitext(path)[1].lower()) in KINDS]
+    tabular = [path for path in paths if _is_table(path)]
     if not tabular:
         return Schema(note="no file is a table")
     try:
         return _common(tabular)
     except _Unknown as why:
         return Schema(note=str(why))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, EOFError, ValueError, RecursionError) as error:
         return Schema(note=f"not readable as a table: {type(error).__name__}")
 
 
-def _common(tabular: list[tuple[str, str]]) -> Schema:
-    if sum(os.stat(path).st_size for path, kind in tabular if kind != "parquet") > MOST_BYTES:
+def _is_table(path: str) -> bool:
+    """True for what is a table by its name; a ``.json`` beside tables is more often a document than lines."""
+    form, packed = dialect_of(path)
+    plain = os.path.splitext(path)[0] if packed else path
+    return bool(form) and not plain.lower().endswith(".json")
+
+
+def _common(tabular: Sequence[str]) -> Schema:
+    if sum(os.stat(path).st_size for path in tabular if dialect_of(path)[0] != "parquet") > MOST_BYTES:
         raise _Unknown("too large to count rows")
     columns: tuple[Column, ...] | None = None
     rows = 0
-    for path, kind in tabular:
-        own, count = _read(path, kind)
+    for path in tabular:
+        own, count = _read(path)
         if columns is None:
             columns = own
         elif [c.name for c in own] != [c.name for c in columns]:
@@ -53,11 +61,31 @@ def _common(tabular: list[tuple[str, str]]) -> Schema:
     return Schema(columns, rows)
 
 
-def _read(path: str, kind: str) -> tuple[tuple[Column, ...], int]:
+def _read(path: str) -> tuple[tuple[Column, ...], int]:
+    kind, packed = dialect_of(path)
     if kind == "parquet":
         return _parquet(path)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        return _json_lines(file) if kind == "json" else _separated(file, "\t" if kind == "tsv" else ",")
+    if packed == "zstd":
+        raise _Unknown("packed with zstd: its columns are not read")
+    with opened(path, packed) as file:
+        header = file.readline(1 << 16)
+        if header.startswith(UTF_16):
+            raise _Unknown("it is UTF-16, and has to be UTF-8")
+        file.seek(0)
+        # Letters of another encoding are no reason to know nothing of a table: whoever compares it reads it so, too.
+        text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
+        lines = _bounded(text) if packed else text
+        return _json_lines(lines) if kind == "json" else _separated(lines, "\t" if kind == "tsv" else separator(header))
+
+
+def _bounded(lines: Iterator[str]) -> Iterator[str]:
+    """The lines of a packed file, which may hold a thousand times its size."""
+    size = 0
+    for line in lines:
+        size += len(line)
+        if size > MOST_BYTES:
+            raise _Unknown("too large to count rows")
+        yield line
 
 
 def _separated(file: Iterator[str], delimiter: str) -> tuple[tuple[Column, ...], int]:
@@ -77,7 +105,7 @@ def _separated(file: Iterator[str], delimiter: str) -> tuple[tuple[Column, ...],
 
 
 def _type_of(values: list[str]) -> str:
-    given = [value for value in values if value]
+    given = [value for value in values if value.strip().lower() not in NO_VALUE]
     for name, kind in (("int", int), ("float", float)):
         try:
             for value in given:

@@ -245,6 +245,7 @@ class Alert:
         why: and why.
         parts: its children, the worst first.
         data: what the last look told.
+        answers: what people have said to it since it fired last, the oldest first; one does not replace another.
     """
 
     number: int
@@ -263,12 +264,24 @@ class Alert:
     why: str = ""
     parts: tuple[Part, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    answers: tuple[AlertChange, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """What people have said to it, the last first; what its last change told where nobody has."""
+        words = [f"{one.who}: {one.why}" for one in reversed(self.answers)]
+        return "; ".join(dict.fromkeys(words)) or self.why
+
+    @property
+    def people(self) -> str:
+        """Who is at it, the last to say so first; empty where nobody is."""
+        return ", ".join(dict.fromkeys(one.who for one in reversed(self.answers)))
 
 
 def as_of(alert: Alert, now: datetime) -> Alert:
     """An alert as it stands at a moment: a snooze that is over is none, whether anybody has said so or not."""
     if alert.state is AlertState.SNOOZED and alert.until is not None and now >= alert.until:
-        return replace(alert, state=AlertState.FIRING, until=None, why=SNOOZE_OVER)
+        return replace(alert, state=AlertState.FIRING, until=None, why=SNOOZE_OVER, answers=())
     return alert
 
 

@@ -7,19 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mlconsole.dialects import FORMATS, PACKED, dialect_of
 from mlconsole.errors import ActionFailed, UsageError
 from mlconsole.patterns import matching
 
-FORMATS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 MAGIC = frozenset("*?[")
 _PARTITION = re.compile(r"([^=/]+)=([^/]*)")
 
@@ -91,20 +82,12 @@ def _below(folder: str) -> Iterable[str]:
 
 
 def _known(path: str, base: str) -> TableFile | None:
-    kind, packed = _by_name(path)
+    kind, packed = dialect_of(path)
     if not kind:
         return None
     status = os.stat(path)
     parts = _PARTITION.findall(os.path.relpath(os.path.dirname(path), base) + "/")
     return TableFile(path, kind, packed, status.st_size, status.st_mtime, tuple(parts))
-
-
-def _by_name(path: str) -> tuple[str, str]:
-    stem, suffix = os.path.splitext(path.lower())
-    packed = PACKED.get(suffix, "")
-    if packed:
-        suffix = os.path.splitext(stem)[1]
-    return FORMATS.get(suffix, ""), packed
 
 
 def _named(path: str) -> TableFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING
 
+from mlconsole.dialects import NO_VALUE
 from mlconsole.domain.drift import Kind
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.opening import clear, opened, separator_of, unpacked
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 HEAD_ROWS = 1000
 MOST_WRONG = 0.1
 """Up to this share of a column's first values may fail to be numbers, and the column still is one of numbers."""
-NO_VALUE = frozenset({"", "na", "n/a", "null", "none", "nan", "-nan", "#n/a", "nil"})
 _BOOL = frozenset({"true", "false"})
 
 

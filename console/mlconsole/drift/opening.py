@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import IO, cast
+from typing import IO
 
+from mlconsole import dialects
 from mlconsole.drift.files import TableFile
 from mlconsole.errors import ActionFailed
 
@@ -41,19 +42,7 @@ def unpacked(file: TableFile) -> Iterator[str]:
 
 def opened(file: TableFile) -> IO[bytes]:
     """The bytes of a file, unpacked."""
-    if file.packed == "gzip":
-        import gzip
-
-        return cast("IO[bytes]", gzip.open(file.path, "rb"))
-    if file.packed == "bz2":
-        import bz2
-
-        return bz2.open(file.path, "rb")
-    if file.packed == "xz":
-        import lzma
-
-        return lzma.open(file.path, "rb")
-    return open(file.path, "rb")
+    return dialects.opened(file.path, file.packed)
 
 
 def separator_of(file: TableFile) -> str:
@@ -66,11 +55,9 @@ def separator_of(file: TableFile) -> str:
         return "\t" if file.format == "tsv" else ","
     with opened(file) as data:
         header = data.readline(1 << 16)
-    if header.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if header.startswith(dialects.UTF_16):
         raise ActionFailed(f'Cannot read "{file.path}" as csv: it is UTF-16.', "Write it as UTF-8.")
-    if b"," in header:
-        return ","
-    return max(";\t|", key=lambda one: header.count(one.encode())) if any(one in header for one in b";\t|") else ","
+    return dialects.separator(header)
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mlconsole.dialects import NO_VALUE
 from mlconsole.domain.drift import Kind
 from mlconsole.drift.files import TableFile
-from mlconsole.drift.kinds import NO_VALUE, json_row, json_text, kind_of_type, times
+from mlconsole.drift.kinds import json_row, json_text, kind_of_type, times
 from mlconsole.drift.opening import clear, separator_of, unpacked
 from mlconsole.errors import UsageError
 

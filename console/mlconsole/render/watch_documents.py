@@ -60,6 +60,9 @@ def _alert(alert: Alert) -> Document:
         "why": alert.why,
         "parts": [{"name": part.name, "words": part.words, "effect": part.effect} for part in alert.parts],
         "data": dict(alert.data),
+        "answers": [
+            {"at": iso(one.at), "state": one.state.value, "who": one.who, "why": one.why} for one in alert.answers
+        ],
     }
 
 

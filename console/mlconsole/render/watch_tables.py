@@ -42,7 +42,8 @@ def lines(result: object, now: datetime) -> list[str] | None:
     if isinstance(result, Event):
         return [event_line(result)]
     if isinstance(result, Alert):
-        return [clean(f"{result.id}  {state_words(result)}  {result.title}", 400)]
+        answers = f"  {result.said}" if result.answers else ""
+        return [clean(f"{result.id}  {state_words(result)}{answers}  {result.title}", 400)]
     if isinstance(result, Firing):
         return [clean(f"{result.policy}  {result.do}  {firing_words(result)}  {result.why}", 400)]
     if isinstance(result, PolicyPage):
@@ -92,10 +93,21 @@ def _events(events: Sequence[Event]) -> list[str]:
 
 def _alerts(alerts: Sequence[Alert], now: datetime) -> list[str]:
     rows = [
-        (a.id, state_words(a), a.severity.value, a.source, numbers.ago(a.opened_at or a.changed_at, now), a.title)
+        (
+            a.id,
+            state_words(a),
+            a.severity.value,
+            a.source,
+            numbers.ago(a.opened_at or a.changed_at, now),
+            a.title,
+            a.said if a.answers else "",
+        )
         for a in alerts
     ]
-    return table(("ID", "STATE", "SEVERITY", "SOURCE", "SINCE", "WHAT"), rows, {4})
+    titles = ("ID", "STATE", "SEVERITY", "SOURCE", "SINCE", "WHAT")
+    if any(a.answers for a in alerts):
+        return table((*titles, "SAID"), rows, {4})
+    return table(titles, [row[:-1] for row in rows], {4})
 
 
 def _incident(incident: Incident, now: datetime) -> list[str]:

@@ -34,7 +34,8 @@ def head(found: Incident | str, now: datetime) -> Lines:
     alert = found.alert
     opened = alert.opened_at or alert.changed_at
     told = f"{alert.source}  {alert.subject}  since {opened:%Y-%m-%d %H:%M:%S} ({numbers.ago(opened, now)})"
-    changed = f"{alert.who}, {numbers.ago(alert.changed_at, now)}: {alert.why}"
+    ago = numbers.ago(alert.changed_at, now)
+    changed = f"{ago}  {alert.said}" if alert.answers else f"{alert.who}, {ago}: {alert.why}"
     return [
         [(f"{'what':{LABEL}}", "label"), (alert.title, "strong")],
         [(f"{'about':{LABEL}}", "label"), (f"{alert.severity}  ", SEVERITIES[alert.severity]), (told, "value")],

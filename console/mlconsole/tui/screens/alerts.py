@@ -56,8 +56,8 @@ class AlertsScreen(ListScreen):
             (numbers.ago(since, now), "dim"),
             (alert.source, "value"),
             (str(len(alert.parts) or ""), "value"),
-            ("" if alert.who == WATCHER else alert.who, "accent"),
-            (alert.why.removesuffix(alert.title).rstrip(": "), "dim"),
+            (alert.people or ("" if alert.who == WATCHER else alert.who), "accent"),
+            (alert.said.removesuffix(alert.title).rstrip(": "), "dim"),
             (alert.id, "dim"),
         )
         values = (("since", since.timestamp()), ("severity", alert.severity.rank), ("parts", len(alert.parts)))
