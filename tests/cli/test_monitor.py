@@ -14,7 +14,7 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.monitor import MonitorParams
 from mlconsole.actions.monitor_check import check, check_due
 from mlconsole.config import load
-from mlconsole.domain.monitors import WindowKind, openings, window_spec
+from mlconsole.domain.monitors import WindowKind, openings, usual_silence_s, window_spec
 from mlconsole.errors import UsageError
 from program import Indoors, Program
 
@@ -140,6 +140,92 @@ def test_rows_that_come_late_or_have_no_moment_are_told_and_the_baseline_needs_n
     assert "the column is new" not in first.out and "rows came" not in first.out
     assert "90 rows came after their window was judged, and are in none" in later.out
     assert '2 rows have no moment in "at", and are in no window' in later.out
+
+
+def test_a_file_whose_windows_are_judged_is_not_read_again_until_it_changes(cli: Program, data: Path) -> None:
+    add(cli, "--time", "at", window="1h")
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    (data / "live/a.csv").write_text(table(120, start=start))
+    os.utime(data / "live/a.csv", (1e9, 1e9))
+    assert cli("monitor", "check", "churn").code == 0
+    size = (data / "live/a.csv").stat().st_size
+
+    (data / "live/a.csv").write_bytes(b"\xff" * size)  # Nobody looks: its size and its time are those it had.
+    os.utime(data / "live/a.csv", (1e9, 1e9))
+    (data / "live/b.csv").write_text(table(60, start=start + timedelta(hours=2)))
+    second = cli("monitor", "check", "churn", "--json").document
+
+    assert [one["rows"] for one in second["windows"]] == [60] and second["unread"] == []
+    (data / "live/a.csv").write_text(table(130, start=start))
+    third = cli("monitor", "check", "churn")
+    assert "rows came after their window was judged" in third.out
+
+
+def at(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment
+
+
+def test_a_feed_that_brings_nothing_is_an_alert_once_until_it_does(
+    cli: Program, data: Path, session: Callable[[], Context]
+) -> None:
+    add(cli, "--silence", "2h")
+    live, begin = data / "live/1.csv", datetime(2026, 5, 4, 12, tzinfo=UTC)
+    live.write_text(table(250))
+    os.utime(live, (begin.timestamp(), begin.timestamp()))
+    ctx = session()
+
+    def look(hours: float) -> list[str]:
+        ctx.clock = at(begin + timedelta(hours=hours))
+        check(ctx, MonitorParams("churn"))
+        return [str(state) for (state,) in ctx.catalog.store.read("SELECT state FROM alert WHERE cause LIKE '%silent'")]
+
+    assert [look(hours) for hours in (0.1, 1.9)] == [[], []]
+    live.touch()  # Nothing is in it that was not there before.
+    os.utime(live, (begin.timestamp(), begin.timestamp()))
+    assert [look(hours) for hours in (2.0, 3.0, 30.0)] == [["firing"]] * 3
+    listed = cli("monitor", "list")
+    assert "no new rows" in listed.out
+    (alert,) = cli.json("alert", "list")["items"]
+    assert alert["title"] == "no new rows since 2026-05-04 12:00 UTC; they are expected within 2h00m"
+    with live.open("a") as file:
+        file.write(table(10).partition("\n")[2])
+    later = (begin + timedelta(hours=31)).timestamp()
+    os.utime(live, (later, later))
+    assert look(31.1) == ["resolved"]
+
+
+def test_a_file_without_rows_feeds_nobody(cli: Program, data: Path, session: Callable[[], Context]) -> None:
+    add(cli, "--silence", "1h")
+    ctx, made = session(), datetime.now(UTC)
+    (data / "live/1.csv").write_text(table(0))
+    ctx.clock = at(made + timedelta(hours=2))
+
+    check(ctx, MonitorParams("churn"))
+
+    (alert,) = cli.json("alert", "list")["items"]
+    assert alert["title"].startswith("no new rows since")
+
+
+def test_what_silence_is_usual_is_learned_from_the_pauses_between_windows() -> None:
+    begin, hours = datetime(2026, 5, 4, tzinfo=UTC), (0, 1, 2, 12)
+    came = [begin + timedelta(hours=one) for one in hours]
+
+    assert usual_silence_s(came[:3], 300) is None  # Two pauses are no habit.
+    assert usual_silence_s(came, 300) == 30 * 3600
+    assert usual_silence_s([begin + timedelta(hours=one) for one in range(9)], 300) == 86_400
+    assert usual_silence_s([begin] * 40, 300) is None  # All lay there when it began to look.
+
+
+def test_an_alert_of_a_monitor_that_is_taken_away_is_over(cli: Program, data: Path) -> None:
+    add(cli, "--opens", "1/1")
+    (data / "live/1.csv").write_text(table(200, shift=1))
+    cli("monitor", "check", "churn")
+    assert [one["state"] for one in cli.json("alert", "list")["items"]] == ["firing"]
+
+    assert cli("monitor", "remove", "churn", "--yes").code == 0
+
+    (alert,) = cli.json("alert", "list", "--all")["items"]
+    assert (alert["state"], alert["why"]) == ("resolved", "the monitor was taken away")
 
 
 def test_windows_of_time_without_a_column_are_those_of_the_files(cli: Program, data: Path) -> None:

@@ -96,7 +96,7 @@ def _from_rows(ctx: Context, monitor: Monitor, newest: StoredWindow, needs: Need
 
     before = ctx.catalog.monitors.profile(newest.baseline)
     try:
-        cutting = cutting_of(ctx, monitor, before, needs.slices)
+        cutting = cutting_of(ctx, monitor, before, needs.slices, again=True)
         if cutting is None:
             return None
         found = _counts(cutting.table, needs, lambda: rows_again(cutting, newest.key))

@@ -119,7 +119,7 @@ class PerformanceJudge:
         from mlconsole.drift.labelled import Counted, as_asked, labels_of
 
         unread: dict[str, str] = {}
-        live = live_table(self._monitor, unread)
+        live = live_table(self._ctx, self._monitor, unread)
         if live is None:
             return None
         question = question_of(self._asked, self._baseline, self._monitor.slices)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlconsole.actions.context import Context
 from mlconsole.domain.drift import Kind, Profile
 from mlconsole.domain.monitors import Monitor
 from mlconsole.errors import ActionFailed, UsageError
+from mlconsole.records import replace
 
 if TYPE_CHECKING:
     from mlconsole.drift.files import TableFile
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from mlconsole.drift.windows import Counts, Cutting
 
 
-def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterable[str] = ()) -> Cutting | None:
+def cutting_of(
+    ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterable[str] = (), *, again: bool = False
+) -> Cutting | None:
     """What there is to cut; None where no file is there yet.
 
     Args:
@@ -24,6 +27,7 @@ def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterab
         monitor: whose live data.
         baseline: what its windows are counted on.
         slices: further columns that are read as texts.
+        again: rows that were judged are going to be read once more.
 
     Raises:
         ActionFailed: no file of it can be read, or the column of moments is missing.
@@ -31,7 +35,7 @@ def cutting_of(ctx: Context, monitor: Monitor, baseline: Profile, slices: Iterab
     from mlconsole.drift.profile import Tally, grid_of_profile
 
     unread: dict[str, str] = {}
-    table = live_table(monitor, unread)
+    table = live_table(ctx, monitor, unread, again=again)
     if table is None:
         return None
     kinds = {column.name: column.kind for column in baseline.columns}
@@ -61,17 +65,33 @@ def cutting(
     return Cutting(table, tally, monitor.window, progress, judged, now_s, monitor.time_column, unread)
 
 
-def live_table(monitor: Monitor, unread: dict[str, str]) -> Table | None:
+def live_table(ctx: Context, monitor: Monitor, unread: dict[str, str], *, again: bool = False) -> Table | None:
     """The table of the live files that can be read; None where there is none yet.
+
+    What its columns are is told by the files that are going to be read: opening a year of others costs seconds.
 
     Raises:
         ActionFailed: there are some, and none can be read.
     """
-    return skipping(monitor.live, unread)
+    from mlconsole.drift.windows import Past
+
+    if again:
+        return skipping(monitor.live, unread)
+    monitors = ctx.catalog.monitors
+    past = Past(monitor.window, monitors.progress(monitor), monitors.judged_rows(monitor), monitor.time_column)
+    return skipping(monitor.live, unread, past.ahead)
 
 
-def skipping(word: str, unread: dict[str, str]) -> Table | None:
+Ahead = Callable[[Sequence["TableFile"]], "list[TableFile]"]
+
+
+def skipping(word: str, unread: dict[str, str], ahead: Ahead | None = None) -> Table | None:
     """The table of those files that can be read; why the others cannot is noted. None where there are no files.
+
+    Args:
+        word: the files.
+        unread: gets why files cannot be read, by path.
+        ahead: which files are going to be read; the others are in the table, and are not looked into.
 
     Raises:
         ActionFailed: there are some, and none can be read.
@@ -88,7 +108,13 @@ def skipping(word: str, unread: dict[str, str]) -> Table | None:
         files = []
     if not files:
         return None
-    table = table_of(word, files, skip)
+    read = files if ahead is None else ahead(files)
+    paths = {file.path for file in read}
+    done = [file for file in files if file.path not in paths]
+    table = table_of(word, read, skip)
+    if not table.files and done:
+        table = table_of(word, done[-1:], skip)
     if not table.files:
         raise ActionFailed(next(iter(unread.values())))
-    return table
+    known = {file.path for file in (*done, *table.files)}
+    return replace(table, files=tuple(file for file in files if file.path in known))

@@ -53,6 +53,7 @@ class AddParams:
     expect: str | None = param(None, help="expectations to check every window against first", metavar="FILE.toml")
     every: str = param("5m", help="how often the watcher looks at it", metavar="TIME")
     level: float = param(LEVEL, help="share of false discoveries that is put up with", metavar="SHARE")
+    silence: str = param("usual", help="no new rows for so long is an alert; or usual, or never", metavar="TIME")
     floor: tuple[str, ...] = param(
         (), help="least effect that counts, as TEST=VALUE; may be given again", metavar="T=V"
     )
@@ -76,6 +77,7 @@ def _how(params: AddParams) -> tuple[dict[str, Any], float]:
     every = parse_duration(params.every)
     if every is None or not 1 <= every <= 30 * 86_400:
         raise UsageError(f'"{params.every}" is no time.', "Write --every 5m.")
+    silence_s = _silence_s(params.silence)
     opens = re.fullmatch(r"(\d{1,2})/(\d{1,2})", params.opens)
     if opens is None or not 1 <= int(opens[1]) <= int(opens[2]) or not 1 <= params.closes <= 99:
         raise UsageError(f'"{params.opens}" is no number of windows.', "Write --opens 2/3 --closes 2.")
@@ -100,8 +102,23 @@ def _how(params: AddParams) -> tuple[dict[str, Any], float]:
         "floors": plan.rule.floors,
         "opens": (int(opens[1]), int(opens[2])),
         "closes": params.closes,
+        "silence_s": silence_s,
         "predictions": None if predictions is None else asdict(predictions),
     }, every
+
+
+def _silence_s(text: str) -> float | None:
+    """For how long no new rows may come; None for what is usual, 0 for as long as they like.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    if text in ("usual", "never"):
+        return None if text == "usual" else 0.0
+    seconds = parse_duration(text)
+    if seconds is None or not 60 <= seconds <= 366 * 86_400:
+        raise UsageError(f'"{text}" is no time without new rows.', "Write --silence 2h (a minute to a year), or never.")
+    return seconds
 
 
 def plan_add(ctx: Context, params: AddParams) -> Plan:
@@ -227,7 +244,8 @@ def remove(ctx: Context, params: MonitorParams) -> Done:
     from mlconsole.catalog.monitors import remove_monitor
 
     monitor = ctx.catalog.monitors.get(params.name)
-    ctx.write(lambda db: remove_monitor(db, monitor), durable=True)
+    user = ctx.settings.user
+    ctx.write(lambda db: remove_monitor(db, monitor, ctx.clock(), user), durable=True)
     return Done("monitor", f'The monitor "{params.name}" is gone.', fields={"name": params.name})
 
 

@@ -12,6 +12,7 @@ from mlconsole.actions.base import Action
 from mlconsole.actions.context import Context
 from mlconsole.actions.judges import Judge, judge_of
 from mlconsole.actions.monitor import MonitorParams
+from mlconsole.catalog.monitors import SILENT, UNREADABLE
 from mlconsole.domain.alerts import ONCE, AlertRules, Part, Signal
 from mlconsole.domain.alerts import Verdict as Look
 from mlconsole.domain.drift import DriftReport, SchemaFinding, Verdict
@@ -20,9 +21,10 @@ from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.times import from_us
 from mlconsole.errors import MlconsoleError
 from mlconsole.records import replace
+from mlconsole.render.numbers import duration
 
 if TYPE_CHECKING:
-    from mlconsole.drift.windows import Window
+    from mlconsole.drift.windows import Feed, Window
 
 NEARLY = 0.75
 """An effect of this share of its floor, if it is significant, is neither bad nor clean: an alert stays as it is."""
@@ -63,38 +65,62 @@ def check_due(ctx: Context) -> int:
 def look(ctx: Context, monitor: Monitor) -> MonitorCheck:
     """Judge what is new of one monitor; data that cannot be read is an alert of its own, and the rest is judged."""
     try:
-        found = _look(ctx, monitor)
+        found, feed = _look(ctx, monitor)
     except MlconsoleError as error:
         _note(ctx, monitor, str(error))
         raise
-    _note(ctx, monitor, " ".join(found.unread))
+    _note(ctx, monitor, " ".join(found.unread), feed)
     return found
 
 
-def _note(ctx: Context, monitor: Monitor, trouble: str = "") -> None:
-    """Keep that a monitor was looked at and why that failed, and tell the alerts."""
+def _note(ctx: Context, monitor: Monitor, trouble: str = "", feed: Feed | None = None) -> None:
+    """Keep that a monitor was looked at, what was learned and why that failed, and tell the alerts."""
     from mlconsole.catalog.alerts import tell
-    from mlconsole.catalog.monitors import note_look
+    from mlconsole.catalog.monitors import note_look, note_progress
 
-    subject = f"monitor:{monitor.name}"
-    data = {"monitor": monitor.name, "dataset": monitor.baseline.source, "live": monitor.live}
-    head = (f"{subject}:unreadable", "monitor", subject, Look.BAD if trouble else Look.CLEAN, trouble[:MOST_WORDS])
-    signal = Signal(*head, data=data, rules=ONCE)
+    now = ctx.clock()
+    fed_at = min(now, from_us(round(feed.newest_s * 1e6))) if feed is not None and feed.newest_s else None
+    is_new = feed is not None and feed.files and feed.files != ctx.catalog.monitors.progress(monitor).get("dated")
+    signals = [_signal(monitor, UNREADABLE, trouble)]
+    if not trouble:
+        signals.append(_signal(monitor, SILENT, _silence(ctx, replace(monitor, fed_at=fed_at or monitor.fed_at))))
 
     def note(db: Connection) -> None:
-        note_look(db, monitor, ctx.clock(), trouble)
-        tell(db, signal, ctx.clock())
+        note_look(db, monitor, now, trouble, fed_at)
+        if feed is not None and is_new:
+            note_progress(db, monitor, {"dated": feed.files})
+        for signal in signals:
+            tell(db, signal, now)
 
     ctx.write(note)
 
 
-def _look(ctx: Context, monitor: Monitor) -> MonitorCheck:
+def _signal(monitor: Monitor, end: str, wrong: str) -> Signal:
+    """What a look says of the live data itself, beside what is in it; nothing wrong is a clean look."""
+    subject = f"monitor:{monitor.name}"
+    data = {"monitor": monitor.name, "dataset": monitor.baseline.source, "live": monitor.live}
+    verdict = Look.BAD if wrong else Look.CLEAN
+    return Signal(f"{subject}{end}", "monitor", subject, verdict, wrong[:MOST_WORDS], data=data, rules=ONCE)
+
+
+def _silence(ctx: Context, monitor: Monitor) -> str:
+    """Words on live data that brings no new rows for longer than it may; empty where it does, or may."""
+    state = ctx.catalog.monitors.state(monitor)
+    since = state.fed_at
+    longest_s = state.silent_after_s
+    if longest_s is None or (ctx.clock() - since).total_seconds() < longest_s:
+        return ""
+    usual = "usually they come sooner than" if monitor.silence_s is None else "they are expected within"
+    return f"no new rows since {since:%Y-%m-%d %H:%M} UTC; {usual} {duration(longest_s)}"
+
+
+def _look(ctx: Context, monitor: Monitor) -> tuple[MonitorCheck, Feed | None]:
     from mlconsole.drift.windows import windows
 
     judge = judge_of(ctx, monitor)
     cutting = judge.cutting()
     if cutting is None:
-        return MonitorCheck(_nothing(monitor, judge, f'there is no live data yet at "{monitor.live}"'))
+        return MonitorCheck(_nothing(monitor, judge, f'there is no live data yet at "{monitor.live}"')), None
     judged: list[tuple[WindowSummary, DriftReport]] = []
     rest, waits = 0, ""
     for window in windows(cutting):
@@ -111,7 +137,7 @@ def _look(ctx: Context, monitor: Monitor) -> MonitorCheck:
             judged.append(found)
     shown = _shown(ctx, monitor, judge, judged, (rest, waits))
     shown = replace(shown, notes=tuple(dict.fromkeys((*shown.notes, *cutting.notes))))
-    return MonitorCheck(shown, tuple(one for one, _ in judged), rest, tuple(cutting.unread.values()))
+    return MonitorCheck(shown, tuple(one for one, _ in judged), rest, tuple(cutting.unread.values())), cutting.feed
 
 
 def report_of(judge: Judge, window: Window, now: datetime) -> tuple[WindowSummary, DriftReport]:

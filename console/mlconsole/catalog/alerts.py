@@ -129,6 +129,15 @@ def answer(
     _change(db, alert.number, step, at, who)
 
 
+def end_of_cause(db: sqlite3.Connection, cause: str, why: str, at: datetime, who: str) -> None:
+    """Let the alert of a cause be over that nobody looks at any more, if there is one."""
+    row = db.execute(SELECT_TRACK, {"cause": storable(cause)}).fetchone()
+    if row is not None:
+        state = AlertState.RESOLVED if AlertState(row[1]).is_open else AlertState.OK
+        _keep(db, row[0], Track(state))
+        _change(db, row[0], AlertStep(state, why), at, who)
+
+
 def wake_due(db: sqlite3.Connection, now: datetime) -> None:
     """Let snoozes end whose time has come."""
     for cause, _, _ in db.execute(SELECT_SNOOZED, {"now": to_us(now)}).fetchall():

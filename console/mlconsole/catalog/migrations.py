@@ -299,6 +299,12 @@ def _logged_files(db: Database) -> None:
     _script(db, LOGGED_FILES)
 
 
+def _fed(db: Database) -> None:
+    from mlconsole.catalog.monitor_schema import FED
+
+    _script(db, FED)
+
+
 MIGRATIONS: tuple[Change, ...] = (
     _runs,
     _audit,
@@ -317,6 +323,7 @@ MIGRATIONS: tuple[Change, ...] = (
     _spans,
     _baselines,
     _logged_files,
+    _fed,
 )
 VERSION = len(MIGRATIONS)
 

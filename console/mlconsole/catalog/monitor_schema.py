@@ -43,6 +43,10 @@ CREATE TABLE monitor_window (
 CREATE INDEX monitor_window_order ON monitor_window(monitor, n);
 """
 
+FED = """
+ALTER TABLE monitor ADD COLUMN fed_us INTEGER;
+"""
+
 BASELINES = """
 CREATE TABLE monitor_baseline (
     n INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from mlconsole.catalog import performance_counts
+from mlconsole.catalog.alerts import end_of_cause
 from mlconsole.catalog.profiles import packed, packed_report, unpacked, unpacked_report
 from mlconsole.catalog.rows import EPOCH, json_mapping, moment
 from mlconsole.catalog.store import Row, Store, storable
@@ -20,7 +21,8 @@ from mlconsole.errors import ActionFailed, NotFound
 
 BASELINE = "b.n, b.source, b.row_count, b.digest, b.since_us, b.set_by, b.why"
 SELECT = f"""
-SELECT m.n, m.name, m.live, m.cut, m.how, m.every_us, m.created_us, m.created_by, m.checked_us, m.trouble, {BASELINE}
+SELECT m.n, m.name, m.live, m.cut, m.how, m.every_us, m.created_us, m.created_by, m.checked_us, m.trouble,
+       m.fed_us, {BASELINE}
 FROM monitor AS m
 JOIN monitor_baseline AS b ON b.n = (SELECT max(n) FROM monitor_baseline WHERE monitor = m.n)
 """
@@ -38,7 +40,10 @@ SELECT_BASELINES = f"SELECT {BASELINE} FROM monitor_baseline AS b WHERE b.monito
 SELECT_PROFILE = "SELECT profile FROM monitor_baseline WHERE n = :n"
 SELECT_PROGRESS = "SELECT progress FROM monitor WHERE n = :n"
 DELETE = "DELETE FROM monitor WHERE n = :n"
-LOOKED = "UPDATE monitor SET checked_us = :now, trouble = :trouble WHERE n = :n"
+LOOKED = """
+UPDATE monitor SET checked_us = :now, trouble = :trouble, fed_us = max(coalesce(fed_us, :fed), coalesce(:fed, fed_us))
+WHERE n = :n
+"""
 MOVE = "UPDATE monitor SET progress = :progress WHERE n = :n"
 SUMMARY = """key, label, began_us, ended_us, judged_us, row_count, verdict, drifted, worst, worst_test, worst_effect,
              worst_weight, baseline"""
@@ -60,6 +65,11 @@ SELECT_KEYS = "SELECT key, row_count FROM monitor_window WHERE monitor = :n"
 SELECT_ALERT = """
 SELECT state FROM alert WHERE cause = :cause AND state NOT IN ('resolved', 'ok') ORDER BY n DESC LIMIT 1
 """
+
+
+SILENT = ":silent"
+UNREADABLE = ":unreadable"
+"""Behind a monitor's own cause: that its live data brings no new rows, and that it cannot be read."""
 
 
 class NewMonitor(NamedTuple):
@@ -143,14 +153,24 @@ def put_baseline(db: sqlite3.Connection, monitor: int, new: NewBaseline) -> None
     db.execute(INSERT_BASELINE, row)
 
 
-def remove_monitor(db: sqlite3.Connection, monitor: Monitor) -> None:
-    """Take a monitor and its windows away."""
+def remove_monitor(db: sqlite3.Connection, monitor: Monitor, at: datetime, who: str) -> None:
+    """Take a monitor and its windows away; its alerts are over, for nobody would ever look again."""
     db.execute(DELETE, {"n": monitor.number})
+    for end in ("", SILENT, UNREADABLE):
+        end_of_cause(db, f"monitor:{monitor.name}{end}", "the monitor was taken away", at, who)
 
 
-def note_look(db: sqlite3.Connection, monitor: Monitor, at: datetime, trouble: str = "") -> None:
-    """Note that a monitor was looked at, and why in vain."""
-    db.execute(LOOKED, {"n": monitor.number, "now": to_us(at), "trouble": storable(trouble)})
+def note_look(
+    db: sqlite3.Connection, monitor: Monitor, at: datetime, trouble: str = "", fed_at: datetime | None = None
+) -> None:
+    """Note that a monitor was looked at, why in vain, and when the newest rows were written that were seen."""
+    fed = None if fed_at is None else to_us(fed_at)
+    db.execute(LOOKED, {"n": monitor.number, "now": to_us(at), "trouble": storable(trouble), "fed": fed})
+
+
+def note_progress(db: sqlite3.Connection, monitor: Monitor, progress: Mapping[str, Any]) -> None:
+    """Keep what is known of files whose rows are judged: they need not be read again."""
+    db.execute(MOVE, {"n": monitor.number, "progress": json.dumps(progress)})
 
 
 def keep_window(db: sqlite3.Connection, monitor: Monitor, window: JudgedWindow, progress: Mapping[str, Any]) -> bool:
@@ -175,8 +195,8 @@ def keep_window(db: sqlite3.Connection, monitor: Monitor, window: JudgedWindow, 
         "counts": window.counts,
     }
     is_new = db.execute(INSERT_WINDOW, row).rowcount > 0
-    if is_new:
-        db.execute(MOVE, {"n": monitor.number, "progress": json.dumps(progress)})
+    if is_new and progress:
+        note_progress(db, monitor, progress)
     return is_new
 
 
@@ -225,9 +245,14 @@ class Monitors:
         """The monitor with its newest windows and its alert."""
         rows = self._store.read(SELECT_NEWEST, {"n": monitor.number, "limit": limit})
         total = int(self._store.read(COUNT, {"n": monitor.number})[0][0])
-        alert = self._store.read(SELECT_ALERT, {"cause": storable(f"monitor:{monitor.name}")})
         windows = tuple(_summary(row) for row in reversed(rows))
-        return MonitorState(monitor, windows, total, str(alert[0][0]) if alert else "")
+        alert, silence = (self._alert(f"monitor:{monitor.name}{end}") for end in ("", SILENT))
+        return MonitorState(monitor, windows, total, alert, silence)
+
+    def _alert(self, cause: str) -> str:
+        """The state of the alert of a cause that is not over; empty for none."""
+        found = self._store.read(SELECT_ALERT, {"cause": storable(cause)})
+        return str(found[0][0]) if found else ""
 
     def newest(self, monitor: Monitor) -> StoredWindow | None:
         """The newest window; None before the first."""
@@ -244,7 +269,7 @@ class Monitors:
 
 
 def _monitor(row: Row) -> Monitor:
-    n, name, live, cut, how, every, created, by, checked, trouble, *baseline = row
+    n, name, live, cut, how, every, created, by, checked, trouble, fed, *baseline = row
     own = json_mapping(how)
 
     def names(key: str) -> tuple[str, ...]:
@@ -273,6 +298,8 @@ def _monitor(row: Row) -> Monitor:
         moment(checked),
         str(trouble),
         None if own.get("predictions") is None else Predictions(**own["predictions"]),
+        None if own.get("silence_s") is None else float(own["silence_s"]),
+        moment(fed),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 
 from mlconsole.domain.drift import DriftReport, Profile, Rule, Verdict
 from mlconsole.domain.performance import Predictions
@@ -92,6 +94,8 @@ class Monitor:
         checked_at: when it was last looked at.
         trouble: why the last look failed; empty where it did not.
         predictions: what of the rows is judged, where that is how good predictions are; None where it is drift.
+        silence_s: for how long no new rows may come; None for three times the usual, 0 for as long as they like.
+        fed_at: when the newest rows were written that were seen; None before the first.
     """
 
     number: int
@@ -113,6 +117,8 @@ class Monitor:
     checked_at: datetime | None = None
     trouble: str = ""
     predictions: Predictions | None = None
+    silence_s: float | None = None
+    fed_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
         """True when it is time to look again."""
@@ -156,17 +162,50 @@ class WindowSummary:
 
 @record
 class MonitorState:
-    """A monitor and its newest windows, the oldest of them first; ``alert`` is the state of its alert."""
+    """A monitor and its newest windows, the oldest of them first.
+
+    ``alert`` is the state of its alert, ``silence`` that of the alert that no new rows come; empty for none.
+    """
 
     monitor: Monitor
     windows: tuple[WindowSummary, ...]
     total: int = 0
     alert: str = ""
+    silence: str = ""
 
     @property
     def newest(self) -> WindowSummary | None:
         """The last window that was judged."""
         return self.windows[-1] if self.windows else None
+
+    @property
+    def fed_at(self) -> datetime:
+        """Since when no new rows have come, as far as was seen: since it was made, where none ever did."""
+        return self.monitor.fed_at or (self.newest.ended_at if self.newest else self.monitor.created_at)
+
+    @property
+    def silent_after_s(self) -> float | None:
+        """From how long a silence on it is too long; None where that is not known, or none ever is."""
+        longest = self.monitor.silence_s
+        if longest is None:
+            longest = usual_silence_s([one.judged_at for one in self.windows], self.monitor.every_s)
+        return longest or None
+
+
+FEWEST_PAUSES = 3
+USUAL_PAUSES = 3.0
+SHORTEST_SILENCE_S = 86_400.0
+
+
+def usual_silence_s(judged: Sequence[datetime], every_s: float) -> float | None:
+    """Three times the longest pause between windows that came while it was watched, a day at the least.
+
+    A night, and from the second week on a weekend, are pauses like others. Windows that were judged in one look, as
+    those that lay there when it began, tell nothing. None where there were too few pauses to know.
+    """
+    pauses = [(after - before).total_seconds() for before, after in pairwise(sorted(judged))]
+    pauses = [pause for pause in pauses if pause >= every_s / 2]
+    return max(SHORTEST_SILENCE_S, USUAL_PAUSES * max(pauses)) if len(pauses) >= FEWEST_PAUSES else None
 
 
 @record

@@ -61,6 +61,31 @@ class Taken:
         return [self.rows, self.size_bytes, self.is_whole, self.length, self.head, self.mtime]
 
 
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A file whose rows lie in several windows: how large it is, when it was written, and how many rows are where.
+
+    As long as it stays as it is and all those windows are judged, it need not be read again.
+    """
+
+    size_bytes: int
+    mtime: float
+    rows: Mapping[str, int]
+    undated: int
+
+    def is_of(self, file: TableFile) -> bool:
+        """True when the file is as it was."""
+        return (self.size_bytes, self.mtime) == (file.size_bytes, file.mtime)
+
+    def is_done(self, file: TableFile, judged: Mapping[str, int]) -> bool:
+        """True when there is nothing in the file that was not judged."""
+        return self.is_of(file) and all(key in judged for key in self.rows)
+
+    def document(self) -> list[Any]:
+        """As it is kept."""
+        return [self.size_bytes, self.mtime, dict(self.rows), self.undated]
+
+
 def begun(file: TableFile) -> Taken:
     """A file of which nothing was read yet."""
     length = HEAD_ROWS if file.format == "parquet" else min(HEAD_BYTES, file.size_bytes)

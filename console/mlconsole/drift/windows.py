@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +18,7 @@ from mlconsole.domain.performance import PerformanceProfile
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.reading import batches
 from mlconsole.drift.table import Table
-from mlconsole.drift.taken import Taken, begun, known
+from mlconsole.drift.taken import Dated, Taken, begun, known
 from mlconsole.errors import ActionFailed, UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,45 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What of a monitor's live data was judged; see :class:`Cutting`."""
+
+    spec: WindowSpec
+    progress: Mapping[str, Any]
+    judged: Mapping[str, int]
+    time_column: str = ""
+
+    def ahead(self, files: Sequence[TableFile]) -> list[TableFile]:
+        """The files of which something is going to be read."""
+        if self.spec.kind is WindowKind.LAST:
+            newest = {file.path for file in _by_age(files)[-int(self.spec.size) :]}
+            return [file for file in files if file.path in newest]
+        return [file for file in files if not self._is_done(file)]
+
+    def _is_done(self, file: TableFile) -> bool:
+        if self.spec.kind is WindowKind.ROWS:
+            kept = self.progress.get("files", {}).get(file.path)
+            return kept is not None and Taken(*kept).is_done(file)
+        if not self.time_column:
+            return _key(int(file.mtime // self.spec.size), self.spec.size) in self.judged
+        kept = self.progress.get("dated", {}).get(file.path)
+        return kept is not None and Dated(*kept).is_done(file, self.judged)
+
+
+@dataclass(slots=True)
+class Feed:
+    """What was learned of the files on the way.
+
+    Attributes:
+        newest_s: when the newest rows that were met were written, seconds since 1970; 0 where there were none.
+        files: of files whose rows are dated one by one, in which windows those lie.
+    """
+
+    newest_s: float = 0.0
+    files: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Cutting:
     """What there is to cut, and what of it is done.
 
@@ -80,6 +119,7 @@ class Cutting:
         time_column: which column says when a row was; empty where its file does.
         unread: why files are not read, or not whole.
         odd: what is to be said of rows that are in no window.
+        feed: what was learned of the files.
     """
 
     table: Table
@@ -91,6 +131,7 @@ class Cutting:
     time_column: str = ""
     unread: dict[str, str] = field(default_factory=dict)
     odd: list[str] = field(default_factory=list)
+    feed: Feed = field(default_factory=Feed)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -134,6 +175,7 @@ def _by_rows(cutting: Cutting) -> Iterator[Window]:
             continue
         done, own = before.rows, begun(file)
         for piece in _behind(file, cutting, done):
+            cutting.feed.newest_s = max(cutting.feed.newest_s, file.mtime)
             place = 0
             while place < piece.height:
                 began = began if tally.rows else file.mtime
@@ -174,6 +216,7 @@ def _newest_files(cutting: Cutting) -> Iterator[Window]:
     tally = cutting.tally()
     for file in files:
         for piece in cutting.pieces(file):
+            cutting.feed.newest_s = max(cutting.feed.newest_s, file.mtime if piece.height else 0.0)
             tally.add(piece)
     label = f"{len(files)} files to {os.path.basename(files[-1].path)}"
     profile = _counted(cutting, tally, label, len(files))
@@ -182,9 +225,13 @@ def _newest_files(cutting: Cutting) -> Iterator[Window]:
 
 def _newest(cutting: Cutting) -> tuple[list[TableFile], str]:
     """The newest files, and what tells them from others."""
-    files = sorted(cutting.table.files, key=lambda file: (file.mtime, file.path))[-int(cutting.spec.size) :]
+    files = _by_age(cutting.table.files)[-int(cutting.spec.size) :]
     named = "\n".join(f"{file.path}\0{file.size_bytes}\0{file.mtime}" for file in files)
     return files, hashlib.blake2b(named.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def _by_age(files: Sequence[TableFile]) -> list[TableFile]:
+    return sorted(files, key=lambda file: (file.mtime, file.path))
 
 
 def rows_again(cutting: Cutting, key: str) -> Iterator[pl.DataFrame]:
@@ -200,10 +247,18 @@ def rows_again(cutting: Cutting, key: str) -> Iterator[pl.DataFrame]:
             yield from cutting.pieces(file)
     else:
         for file in cutting.table.files:
-            if cutting.time_column or _key(int(file.mtime // cutting.spec.size), cutting.spec.size) == key:
+            if _may_hold(file, cutting, key):
                 for piece in cutting.pieces(file):
                     found = _parts(piece, file, cutting)
                     yield from (part for number, part in found if _key(number, cutting.spec.size) == key)
+
+
+def _may_hold(file: TableFile, cutting: Cutting, key: str) -> bool:
+    """False when a file is known to have no row in a window of time."""
+    if not cutting.time_column:
+        return _key(int(file.mtime // cutting.spec.size), cutting.spec.size) == key
+    kept = cutting.progress.get("dated", {}).get(file.path)
+    return kept is None or not (known := Dated(*kept)).is_of(file) or key in known.rows
 
 
 def _some(file: TableFile, cutting: Cutting, first: int, count: int) -> Iterator[pl.DataFrame]:
@@ -224,22 +279,18 @@ def _by_time(cutting: Cutting) -> Iterator[Window]:
     tallies: dict[int, Counts] = {}
     files: dict[int, int] = {}
     again: dict[str, int] = {}
-    rows = 0
+    undated = 0
     for file in cutting.table.files:
         if not cutting.time_column and _key(int(file.mtime // size), size) in cutting.judged:
             continue
-        for piece in cutting.pieces(file):
-            rows += piece.height
-            for number, part in _parts(piece, file, cutting):
-                if (key := _key(number, size)) in cutting.judged:
-                    again[key] = again.get(key, 0) + part.height
-                    continue
-                if number not in tallies:
-                    tallies[number] = cutting.tally()
-                tallies[number].add(part)
-                files[number] = files.get(number, 0) + 1
-    dated = sum(again.values()) + sum(one.rows for one in tallies.values())
-    cutting.odd.extend(_in_no_window(cutting, again, rows - dated))
+        dated = _dated(file, cutting, tallies, files)
+        undated += dated.undated
+        for key, rows in dated.rows.items():
+            if key in cutting.judged:
+                again[key] = again.get(key, 0) + rows
+        if dated.rows or dated.undated:
+            cutting.feed.newest_s = max(cutting.feed.newest_s, file.mtime)
+    cutting.odd.extend(_in_no_window(cutting, again, undated))
     waiting: Window | None = None
     for number in sorted(tallies):
         began, ended = number * size, (number + 1) * size
@@ -258,6 +309,33 @@ def _by_time(cutting: Cutting) -> Iterator[Window]:
             waiting = window
     if waiting is not None:
         yield waiting
+
+
+def _dated(file: TableFile, cutting: Cutting, tallies: dict[int, Counts], files: dict[int, int]) -> Dated:
+    """Count the rows of a file in those of its windows that are not judged, and say where all of them lie."""
+    size = cutting.spec.size
+    kept = cutting.progress.get("dated", {}).get(file.path)
+    if kept is not None and (known := Dated(*kept)).is_done(file, cutting.judged):
+        cutting.feed.files[file.path] = kept
+        return known
+    rows: dict[str, int] = {}
+    undated = 0
+    for piece in cutting.pieces(file):
+        undated += piece.height
+        for number, part in _parts(piece, file, cutting):
+            undated -= part.height
+            key = _key(number, size)
+            rows[key] = rows.get(key, 0) + part.height
+            if key in cutting.judged:
+                continue
+            if number not in tallies:
+                tallies[number] = cutting.tally()
+            tallies[number].add(part)
+            files[number] = files.get(number, 0) + 1
+    dated = Dated(file.size_bytes, file.mtime, rows, undated)
+    if cutting.time_column and file.path not in cutting.unread:
+        cutting.feed.files[file.path] = dated.document()
+    return dated
 
 
 def _in_no_window(cutting: Cutting, again: Mapping[str, int], undated: int) -> Iterator[str]:

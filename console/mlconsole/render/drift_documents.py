@@ -151,6 +151,9 @@ def monitor_document(state: MonitorState) -> Document:
         "created_at": iso(monitor.created_at),
         "created_by": monitor.created_by,
         "checked_at": iso(monitor.checked_at),
+        "fed_at": iso(monitor.fed_at),
+        "silent_after_s": state.silent_after_s,
+        "silence": state.silence or "ok",
         "trouble": monitor.trouble,
         "recent": [window_document(window) for window in state.windows],
     }

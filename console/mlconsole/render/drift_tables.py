@@ -54,7 +54,8 @@ def listing(items: Sequence[object], now: datetime) -> list[str] | None:
     """The lines of a list about drift; None for any other."""
     if isinstance(items[0], MonitorState):
         rows = [_state(one, now) for one in items if isinstance(one, MonitorState)]
-        return table(("MONITOR", "STATE", "LAST WINDOWS", "WORST", "EFFECT", "ROWS", "WINDOW", "CHECKED"), rows, {4, 5})
+        titles = ("MONITOR", "STATE", "LAST WINDOWS", "WORST", "EFFECT", "ROWS", "WINDOW", "NEW ROWS", "CHECKED")
+        return table(titles, rows, {4, 5})
     if isinstance(items[0], TestDefinition):
         return [line for one in items if isinstance(one, TestDefinition) for line in _definition(one)][1:]
     return None
@@ -135,9 +136,14 @@ def _definition(one: TestDefinition) -> list[str]:
 
 def state_words(state: MonitorState) -> str:
     """How a monitor stands, in a glyph and words: its alert if it fires, else that not all of its data can be read,
-    else its newest window's verdict."""
+    or that none comes any more, else its newest window's verdict."""
     if state.monitor.trouble and state.alert not in (AlertState.FIRING, AlertState.ACKED):
         return "? trouble"
+    if state.silence in (AlertState.FIRING, AlertState.ACKED) and state.alert not in (
+        AlertState.FIRING,
+        AlertState.ACKED,
+    ):
+        return "? no new rows"
     if state.alert and state.alert != AlertState.INSUFFICIENT:
         return f"{GLYPHS[AlertState(state.alert)]} {state.alert}"
     return WORDS[state.newest.verdict] if state.newest else "· no window yet"
@@ -168,8 +174,8 @@ def course(state: MonitorState, width: int = 30, *, is_ascii: bool = False) -> s
 def _state(state: MonitorState, now: datetime) -> tuple[str, ...]:
     newest, monitor = state.newest, state.monitor
     worst = (newest.worst, numbers.number(newest.worst_effect), f"{newest.rows:,}") if newest else ("", "", "")
-    checked = numbers.ago(monitor.checked_at, now)
-    return (monitor.name, state_words(state), course(state), *worst, monitor.window.text, checked)
+    times = (numbers.ago(monitor.fed_at, now), numbers.ago(monitor.checked_at, now))
+    return (monitor.name, state_words(state), course(state), *worst, monitor.window.text, *times)
 
 
 def _monitor_check(found: MonitorCheck) -> list[str]:
@@ -211,6 +217,7 @@ def _page(page: MonitorPage, now: datetime) -> list[str]:
         *(("before", baseline_words(one)) for one in page.baselines[1:MOST_BASELINES]),
         ("live", monitor.live),
         ("windows", f"{monitor.window.text}, {page.state.total:,} judged{_newest(page.state, now)}"),
+        ("new rows", _fed(page.state, now)),
         ("rule", f"{k} of {n} bad windows open, {monitor.closes} clean close; level {monitor.rule.level:g}"),
         ("tests", ", ".join(monitor.tests)),
         ("columns", ", ".join(monitor.columns)),
@@ -228,6 +235,17 @@ def _page(page: MonitorPage, now: datetime) -> list[str]:
 def _newest(state: MonitorState, now: datetime) -> str:
     """How old the newest data is that was judged: where none comes any more, nothing is found either."""
     return f"; the newest data is of {numbers.ago(state.windows[-1].ended_at, now)}" if state.windows else ""
+
+
+def _fed(state: MonitorState, now: datetime) -> str:
+    """When rows came last, and from when on their silence is an alert."""
+    last = f"the last came {numbers.ago(state.fed_at, now)}" if state.monitor.fed_at else "none were seen yet"
+    if state.monitor.silence_s == 0:
+        return f"{last}; their silence is no alert"
+    if state.silent_after_s is None:
+        return f"{last}; how often they come is not known yet"
+    kind = "three times the longest pause, a day at least" if state.monitor.silence_s is None else "as you said"
+    return f"{last}; none for {numbers.duration(state.silent_after_s)} is an alert ({kind})"
 
 
 def _predictions(asked: Predictions | None) -> str:

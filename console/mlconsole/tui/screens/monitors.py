@@ -55,9 +55,10 @@ class MonitorsScreen(ListScreen):
         Column("effect", "EFFECT", True, 8, 6, priority=4),
         Column("rows", "ROWS", True, 7, 7, 11, priority=5),
         Column("window", "WINDOW", width=10, least=6, priority=7),
-        Column("checked", "CHECKED", True, 10, 8, priority=6),
-        Column("live", "LIVE DATA", width=24, least=10, most=80, priority=8),
-        Column("baseline", "BASELINE", width=20, least=10, most=60, priority=9),
+        Column("fed", "NEW ROWS", True, 8, 8, priority=6),
+        Column("checked", "CHECKED", True, 10, 8, priority=8),
+        Column("live", "LIVE DATA", width=24, least=10, most=80, priority=9),
+        Column("baseline", "BASELINE", width=20, least=10, most=60, priority=10),
     )
     empty: str = "No monitors yet. mlconsole monitor add NAME --baseline DATA --live GLOB makes one."
 
@@ -70,21 +71,22 @@ class MonitorsScreen(ListScreen):
     def _row(self, state: MonitorState) -> Row:
         monitor, newest = state.monitor, state.newest
         token = "state.bad" if state.alert in ("firing", "acked") else TOKENS[newest.verdict] if newest else "dim"
-        effect = newest.worst_effect if newest else None
+        effect, now = newest.worst_effect if newest else None, self.console.ctx.clock()
         cells: tuple[Cell, ...] = (
             (monitor.name, "name"),
-            (state_words(state), "warn" if monitor.trouble else token),
+            (state_words(state), "warn" if monitor.trouble or state.silence == "firing" else token),
             (course(state, self._cells, is_ascii=self.console.look.is_ascii), "accent"),
             (newest.worst if newest else "", "value"),
             (numbers.number(effect), "value"),
             (_rows(newest.rows) if newest else "", "value"),
             (monitor.window.text, "dim"),
-            (numbers.ago(monitor.checked_at, self.console.ctx.clock()), "dim"),
+            (numbers.ago(monitor.fed_at, now), "warn" if state.silence == "firing" else "dim"),
+            (numbers.ago(monitor.checked_at, now), "dim"),
             (monitor.trouble or monitor.live, "warn" if monitor.trouble else "dim"),
             (monitor.baseline.source, "dim"),
         )
-        checked = monitor.checked_at.timestamp() if monitor.checked_at else None
-        values = (("effect", effect), ("rows", newest.rows if newest else None), ("checked", checked))
+        fed, checked = (one.timestamp() if one else None for one in (monitor.fed_at, monitor.checked_at))
+        values = (("effect", effect), ("rows", newest.rows if newest else None), ("fed", fed), ("checked", checked))
         return Row(monitor.name, cells, values)
 
     def filled(self, cursor: str) -> object:
