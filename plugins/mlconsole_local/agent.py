@@ -337,9 +337,9 @@ class Pieces:
         return complete
 
 
-def observe(home: str, jobs: "List[Record]") -> "Tuple[List[Record], Pieces]":
+def observe(home: str, jobs: "List[Record]", room: int = LOOK_BYTES) -> "Tuple[List[Record], Pieces]":
     """Look at many jobs, and carry what is new of their logs; the state goes first, so an ended job's are whole."""
-    here, pieces, seen = shim.place(), Pieces(), []
+    here, pieces, seen = shim.place(), Pieces(room), []
     for number, job in enumerate(jobs):
         found = look(job["folder"], job["token"], here)
         if not pieces.of_run(number, home, job):
@@ -450,7 +450,7 @@ class Agent:
 
     def _do_observe(self, request: "Record", body: "IO[bytes]") -> "Tuple[Record, List[bytes]]":
         jobs = json.loads(body.read().decode("ascii"))
-        seen, pieces = observe(request["home"], jobs)
+        seen, pieces = observe(request["home"], jobs, request.get("room", LOOK_BYTES))
         reply: "Record" = {"seen": seen, "pieces": pieces.heads, "boot_id": shim.place()["boot_id"]}
         if request.get("gpus"):
             reply["gpus"] = look_at_gpus(self.root, 0.0)

@@ -54,6 +54,8 @@ CANCEL_SLACK_S = 15.0
 #: A submit that is this old and unknown to its host is made impossible there, and then it is certain that it never was.
 FINAL_AFTER_S = 50.0
 ABILITIES = (Ability.OPTIONS, Ability.HOSTS, Ability.TIME_LIMIT, Ability.WARNING, Ability.OUTLIVES)
+#: So long a look goes on bringing what ended jobs have logged; the next one carries on.
+BRING_S = 5.0
 MOST_HOSTS_AT_ONCE = 16
 #: A GPU that holds no more memory than this is free.
 FREE_MIB = 100
@@ -163,11 +165,14 @@ class SshBackend:
     def _observe_host(self, host: str, handles: list[Handle]) -> list[Observation]:
         try:
             seen: dict[int, Record] = {}
-            todo = list(range(len(handles)))
+            todo, enough_at = list(range(len(handles))), time.monotonic() + BRING_S
             while todo:  # Again for those whose logs did not fit in one answer: an end is told with all that led to it.
                 answers = self._look(host, [handles[number] for number in todo])
                 seen.update(zip(todo, answers, strict=True))
                 todo = [number for number in todo if seen[number].get("more") and seen[number]["state"] == "ended"]
+                if time.monotonic() > enough_at:
+                    seen.update((number, _not_yet(seen[number])) for number in todo)
+                    break
         except MlconsoleError as error:
             self._gpus.lose(host, error.message)
             return [Observation(each.token, State.RUNNING, reason=error.message, reachable=False) for each in handles]
@@ -181,6 +186,7 @@ class SshBackend:
             for each in handles
         ]
         request = {"verb": "observe", "home": f"{self._root(link)}/home", "gpus": self._gpus.are_wanted(host)}
+        request["room"] = link.room
         reply, data = link.call(request, json.dumps(jobs).encode("ascii"), 10.0)
         self._mirror.take(handles, reply["pieces"], data)
         if "gpus" in reply:
@@ -290,3 +296,9 @@ class SshBackend:
             return [work(host) for host in hosts]
         with ThreadPoolExecutor(min(len(hosts), MOST_HOSTS_AT_ONCE)) as pool:
             return list(pool.map(work, hosts))
+
+
+def _not_yet(seen: Record) -> Record:
+    """A job that has ended, as it is told while there is more of its logs to come over a slow line."""
+    kept = {name: seen[name] for name in ("host", "started_at") if name in seen}
+    return {**kept, "state": "running", "reason": "it has ended; what it logged is on its way here"}

@@ -20,6 +20,9 @@ Record = dict[str, Any]
 CHUNK = 1 << 16
 #: What shells and their start files print before the agent speaks is passed over, so much of it.
 MOST_NOISE = 1 << 18
+#: What is sent may take so long beyond a call's own time: it is on its way when it has left this process. A line that
+#: is dead is told by ``ssh`` itself, within some ten seconds.
+SLOWEST_BYTES_PER_S = 2048
 GREETING = re.compile(rb"\nmlconsole (has|needs) it\n")
 #: Runs with nothing of ours there yet: says whether the agent's file is there, takes it if not, and becomes the agent.
 BOOTSTRAP = """
@@ -79,9 +82,11 @@ class Channel:
         os.set_blocking(self._requests, False)
         try:
             deadline = time.monotonic() + timeout_s
+            self._silence_s, travels_s = timeout_s, 0.0
             if self._greeting(deadline) == b"needs":
-                self._send(package().data, deadline)
-            self.hello, _ = self.call({"verb": "hello", "root": root}, timeout_s=timeout_s)
+                travels_s = _travel_s(package().data)
+                self._send(package().data, deadline + travels_s)
+            self.hello, _ = self.call({"verb": "hello", "root": root}, timeout_s=timeout_s + travels_s)
         except BaseException:
             self.close()
             raise
@@ -89,11 +94,16 @@ class Channel:
     def call(self, request: Mapping[str, Any], body: bytes = b"", timeout_s: float = 10.0) -> tuple[Record, bytes]:
         """The reply to a request, and the bytes that came with it.
 
+        Args:
+            request: the verb and its words.
+            body: the bytes that go with it.
+            timeout_s: how long nothing may come; an answer that is on its way may take as long as it needs.
+
         Raises:
             ActionFailed: nothing was done, and why.
             BackendUnreachable: no answer came in time, or the line broke, or what was done cannot be told.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline, self._silence_s = time.monotonic() + timeout_s + _travel_s(body), timeout_s
         self._send(json.dumps({**request, "size": len(body)}).encode("ascii") + b"\n" + body, deadline)
         reply = json.loads(self._line(deadline))
         data = self._exactly(reply["size"], deadline)
@@ -134,6 +144,7 @@ class Channel:
     def _line(self, deadline: float) -> bytes:
         while b"\n" not in self._received:
             self._receive(deadline)
+            deadline = max(deadline, time.monotonic() + self._silence_s)
         line, _, self._received = self._received.partition(b"\n")
         return line
 
@@ -142,6 +153,7 @@ class Channel:
         while there < size:
             self._received = b""
             self._receive(deadline)
+            deadline = max(deadline, time.monotonic() + self._silence_s)
             parts.append(self._received)
             there += len(self._received)
         data = b"".join(parts)
@@ -172,6 +184,11 @@ class Channel:
             if text := data.decode("utf-8", "replace").strip():
                 return text.rpartition("\n")[2].strip()
         return f"ssh ended with code {code}"
+
+
+def _travel_s(data: bytes) -> float:
+    """How long these bytes may take on a slow line."""
+    return len(data) / SLOWEST_BYTES_PER_S
 
 
 def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int]) -> None:

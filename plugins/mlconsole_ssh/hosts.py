@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -17,6 +18,9 @@ NO_HOSTS = "no hosts: name them in the settings file under [backends.ssh], or in
 PERSIST_S = 120
 #: As deep as OpenSSH itself follows files that include others.
 MOST_INCLUDES = 16
+WORD = re.compile(r'"([^"]*)"|([^\s"]+)')
+#: With one of these a word is a pattern, or nothing that ``ssh`` takes for the name of a host.
+NO_NAME = set("*?! \t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +97,24 @@ def _named_in(config: Path, depth: int = 0) -> Iterator[str]:
     except OSError:
         return
     for line in lines:
-        key, *words = line.replace("=", " ", 1).split() or [""]
+        key, *words = _words(line) or [""]
         if key.lower() == "host":
-            yield from (word for word in words if not set(word) & set("*?!") and not word.startswith("-"))
+            yield from (word for word in words if not set(word) & NO_NAME and not word.startswith("-"))
         elif key.lower() == "include" and depth < MOST_INCLUDES:
             for word in words:
-                pattern = os.path.join(Path.home() / ".ssh", os.path.expanduser(word.strip('"')))
+                pattern = os.path.join(Path.home() / ".ssh", os.path.expanduser(word))
                 for path in sorted(glob.glob(pattern)):
                     yield from _named_in(Path(path), depth + 1)
+
+
+def _words(line: str) -> list[str]:
+    """A line's keyword and arguments, without quotes and what a ``#`` comments out (ssh_config(5))."""
+    words = []
+    for quoted, plain in WORD.findall(line.replace("=", " ", 1)):
+        if plain.startswith("#"):
+            break
+        words.append(quoted or plain)
+    return words
 
 
 def command_line(settings: SshSettings, host: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,9 @@ from mlconsole_ssh.patience import Patience
 
 Record = dict[str, Any]
 CONNECT_S = 10.0
+LEAST_ROOM, MOST_ROOM = 1 << 16, 4 << 20
+#: A look's bytes are to take no longer than this.
+LOOK_S = 2.0
 
 
 class Link:
@@ -35,6 +39,8 @@ class Link:
         who = os.environ.get("HOME", ""), settings.config, settings.root, host
         self._patience = Patience(sockets(), *who)
         self.hello: Record = {}
+        #: How many bytes of logs are asked for at once, so that a look over a slow line is over within some seconds.
+        self.room = LEAST_ROOM
 
     def call(
         self, request: Mapping[str, Any], body: bytes = b"", timeout_s: float = 10.0, *, patient: bool = True
@@ -49,6 +55,7 @@ class Link:
             raise BackendUnreachable(f'Host "{self.host}" does not answer: {why}.')
         try:
             channel = self._take()
+            began = time.monotonic()
             reply = channel.call(request, body, timeout_s)
         except BackendUnreachable as error:
             self._patience.failed(error.message)
@@ -57,7 +64,13 @@ class Link:
         with self._lock:
             self._idle.append(channel)
             self._patience.answered()
+        self._measure(len(reply[1]), time.monotonic() - began)
         return reply
+
+    def _measure(self, size: int, took_s: float) -> None:
+        """Learn from an answer how fast the line is."""
+        if size >= LEAST_ROOM // 2:
+            self.room = min(max(int(LOOK_S * size / max(took_s, 0.001)), LEAST_ROOM), MOST_ROOM)
 
     def close(self) -> None:
         """End every channel that is not in use."""

@@ -9,6 +9,7 @@ import pytest
 from farkit import FAKES, FarHosts
 from mlconsole.plugin_api import BackendUnreachable
 from mlconsole_ssh.channel import Channel
+from mlconsole_ssh.hosts import SshSettings
 
 
 @pytest.fixture
@@ -55,3 +56,25 @@ def test_a_shell_that_lets_nobody_in_is_told_in_its_own_words(host: Path) -> Non
 def test_an_interpreter_that_is_missing_is_told_in_the_shells_words(host: Path) -> None:
     with pytest.raises(BackendUnreachable, match="no-such-python"):
         Channel([str(FAKES / "ssh"), "--", "h1"], "no-such-python", "~/.cache/mlconsole", 20.0)
+
+
+#: A host that is slow to take the agent's file, and then slow to answer, but always at it.
+SLOW = r"""
+printf '\nmlconsole needs it\n'
+sleep 2.5
+printf '{"size": 0, "root": "/r"}\n{"size": 6}\n'
+for letter in a b c d e f; do sleep 0.5; printf $letter; done
+cat >/dev/null
+"""
+
+
+def test_a_slow_line_is_no_dead_line() -> None:
+    channel = Channel(["sh", "-c", SLOW], "python3", "~/.cache/mlconsole", 2.0)
+    assert channel.call({"verb": "read"}, timeout_s=2.0)[1] == b"abcdef"
+    channel.close()
+
+
+def test_quotes_and_comments_of_the_users_configuration_are_no_hosts(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text('Host one "two" "my box" # three\n# Host four\nHost=five\nHost *.lab !six\n')
+    assert SshSettings(config=str(config)).names() == ("one", "two", "five")
