@@ -300,5 +300,5 @@ class SshBackend:
 
 def _not_yet(seen: Record) -> Record:
     """A job that has ended, as it is told while there is more of its logs to come over a slow line."""
-    kept = {name: seen[name] for name in ("host", "started_at") if name in seen}
+    kept: Record = {name: seen[name] for name in ("host", "started_at") if name in seen}
     return {**kept, "state": "running", "reason": "it has ended; what it logged is on its way here"}
