@@ -82,6 +82,19 @@ def test_a_secret_is_in_nothing_that_is_shown_exported_or_audited(cli: Program, 
     assert [way for way, secret in SECRETS.items() if any(secret in output for output in outputs)] == []
 
 
+def test_a_secret_that_the_shell_put_into_a_command_or_a_tag_is_not_kept(cli: Program) -> None:
+    secret, tag = "inherited-4e5f6a7b8c9d0e1f", "typed-5a6b7c8d9e0f1a2b"
+    words = ("launch", "-n", "r", "--tag", f"token={tag}", "--tag", "team=nlp", "--", "echo", "login", secret)
+    made = cli.json(*words, HUB_TOKEN=secret)
+    ended = cli.ended(made["id"])
+    cli("run", "tag", "r", f"api-key={tag}", f"hub={secret}", HUB_TOKEN=secret)
+
+    tags = cli.json("run", "show", "r")["tags"]
+    assert ended["command"] == ["echo", "login", "[redacted]"] and cli("run", "logs", "r").out == f"login {secret}\n"
+    assert (tags["team"], tags["token"], tags["api-key"], tags["hub"]) == ("nlp", *["[redacted]"] * 3)
+    assert holding(cli.home, secret) == holding(cli.home, tag) == []
+
+
 def test_what_only_sounds_like_a_secret_stays(cli: Program, leaky: str) -> None:
     params = cli.json("run", "show", leaky)["params"]
 

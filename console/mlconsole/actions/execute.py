@@ -83,7 +83,10 @@ def _close(ctx: Context, journal: Journal, result: str) -> None:
 
 def recorded_params(params: object) -> dict[str, object]:
     """The params of an action as the audit log keeps them: defaults left out, secrets redacted."""
-    from mlconsole.recorder.redact import redact_argv, redact_mapping  # 3 ms, where something changes
+    from mlconsole.actions.redaction import (
+        values_without_secrets,
+        words_without_secrets,
+    )  # 3 ms, where something changes
 
     out: dict[str, Any] = {}
     for field in fields(params):
@@ -93,8 +96,8 @@ def recorded_params(params: object) -> dict[str, object]:
         if option_of(field).private:
             out[field.name] = [_key_alone(text) for text in value]
         else:
-            out[field.name] = redact_argv(list(value)) if isinstance(value, tuple) else value
-    return dict(redact_mapping(out))
+            out[field.name] = words_without_secrets(list(value)) if isinstance(value, tuple) else value
+    return dict(values_without_secrets(out))
 
 
 def _key_alone(text: str) -> str:

@@ -16,6 +16,7 @@ from mlconsole.actions.launchers import launching
 from mlconsole.actions.lease import planned
 from mlconsole.actions.line import line_up, refuse_wishes, wish_of
 from mlconsole.actions.names import parse_pairs, parse_tags
+from mlconsole.actions.redaction import values_without_secrets, words_without_secrets
 from mlconsole.catalog.observations import apply_observation, set_handle
 from mlconsole.catalog.queue import set_job
 from mlconsole.catalog.run_changes import NewRun, insert_run, set_params, set_tags
@@ -29,7 +30,6 @@ from mlconsole.domain.sweeps import Sweep, command_at, grid_of, points_of
 from mlconsole.errors import ActionFailed, BackendUnreachable, MlconsoleError, NoRoom, UsageError
 from mlconsole.plugin_api import Backend, Finalises, RunsHere
 from mlconsole.recorder.bundle import write_bundle
-from mlconsole.recorder.redact import redact_argv, redact_mapping
 from mlconsole.records import replace
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def plan(ctx: Context, params: LaunchParams) -> Plan:
         *_copied(ctx, params, spec, new.backend or ""),
         Step(f"start {shown}", f'backend "{new.backend}" in {spec.cwd}'),
         *(
-            Step(f"when it has ended, however it ended, run once: {shlex.join(redact_argv(list(words)))}", spec.cwd)
+            Step(
+                f"when it has ended, however it ended, run once: {shlex.join(words_without_secrets(list(words)))}",
+                spec.cwd,
+            )
             for words in spec.teardown
         ),
     )
@@ -223,7 +226,7 @@ def intend(
     number = insert_run(db, new, "launch was asked for")
     found: dict[str, ParamValue] = {**params_of_argv(new.command), **parse_pairs(params.param, "--param")}
     if found:
-        set_params(db, number, cast("dict[str, ParamValue]", redact_mapping(dict(found))))
+        set_params(db, number, cast("dict[str, ParamValue]", values_without_secrets(dict(found))))
     tags = parse_tags(params.tag)
     if params.nproc is not None:
         tags[NPROC] = str(params.nproc)
@@ -234,7 +237,7 @@ def intend(
     if spec.teardown:
         from mlconsole.catalog.teardowns import insert_commands  # 2 ms, for runs that have some
 
-        insert_commands(db, number, [redact_argv(list(words)) for words in spec.teardown])
+        insert_commands(db, number, [words_without_secrets(list(words)) for words in spec.teardown])
     for one in sources:
         one.record(db, number, new.created_at)
     return number

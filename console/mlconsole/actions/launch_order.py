@@ -10,6 +10,7 @@ from mlconsole import backends
 from mlconsole.actions.base import param
 from mlconsole.actions.context import Context
 from mlconsole.actions.names import new_run_id, parse_pairs
+from mlconsole.actions.redaction import words_without_secrets
 from mlconsole.catalog.run_changes import NewRun
 from mlconsole.config import CHECKPOINTS
 from mlconsole.domain.commands import default_name
@@ -17,7 +18,6 @@ from mlconsole.domain.jobs import JobSpec, LimitWarning, Resources
 from mlconsole.domain.runs import State
 from mlconsole.domain.times import parse_duration
 from mlconsole.errors import NotFound, UsageError
-from mlconsole.recorder.redact import redact_argv
 from mlconsole.records import record
 
 MOST_GPUS = 1024
@@ -141,7 +141,7 @@ def _new_run(ctx: Context, params: LaunchParams, spec: JobSpec, backend: str) ->
         token=f"{spec.run_id}.1",
         host=ctx.settings.host,
         user=ctx.settings.user,
-        command=tuple(redact_argv(list(params.command))),
+        command=tuple(words_without_secrets(list(params.command))),
         cwd=spec.cwd,
         parent_id=None,
         gpus=params.gpus,

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlconsole.recorder.redact import redact_argv, redact_mapping
+from mlconsole.actions.redaction import values_without_secrets, words_without_secrets
 
 if TYPE_CHECKING:
     from mlconsole.actions.launch_order import LaunchParams
@@ -19,7 +19,7 @@ def command_of(params: LaunchParams) -> str:
     for one in dataclasses.fields(params):
         if one.name != "command":
             words += _option(one.name, getattr(params, one.name))
-    return shlex.join([*words, "--", *redact_argv(list(params.command))])
+    return shlex.join([*words, "--", *words_without_secrets(list(params.command))])
 
 
 def _option(name: str, value: Any) -> Iterator[str]:
@@ -35,7 +35,7 @@ def _shown(name: str, text: str) -> str:
     """A value without a secret: a variable loses it by its name, a teardown command by its words."""
     if name == "env":
         key, _, value = text.partition("=")
-        return f"{key}={redact_mapping({key: value})[key]}"
+        return f"{key}={values_without_secrets({key: value})[key]}"
     if name == "teardown":
-        return shlex.join(redact_argv(shlex.split(text)))
-    return redact_argv([text])[0]
+        return shlex.join(words_without_secrets(shlex.split(text)))
+    return words_without_secrets([text])[0]

@@ -33,7 +33,9 @@ class RegisterParams:
 
     run: str = param(help="id, unique prefix of an id, or name", positional=True, cursor="run", metavar="RUN")
     name: str | None = param(None, help="name of the model", metavar="NAME")
-    artifact: str | None = param(None, help="only this artifact of the run, whatever kind it was logged as")
+    artifact: str | None = param(
+        None, help="only this artifact of the run, whatever kind it was logged as", metavar="NAME"
+    )
 
 
 def _named(name: str | None) -> str:

@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mlconsole.actions.redaction import values_without_secrets, words_without_secrets
 from mlconsole.domain.jobs import CodeCopy, JobSpec, LimitWarning, Resources
 from mlconsole.errors import ActionFailed, SecretsLost
-from mlconsole.recorder.redact import redact_argv, redact_mapping
 from mlconsole.records import asdict
 
 OURS = ("MLCONSOLE_", "PYTHON", "CUDA_VISIBLE_DEVICES")
@@ -38,7 +38,7 @@ def _document(spec: JobSpec, env_public: dict[str, str], env_secret: dict[str, s
     secret: dict[str, Any] = {"env": env_secret}
     document = asdict(spec) | {"env": env_public, "base": None}
     for name, words in (("argv", [spec.argv]), ("teardown", list(spec.teardown))):
-        if any(redact_argv(list(each)) != list(each) for each in words):
+        if any(words_without_secrets(list(each)) != list(each) for each in words):
             secret[name], document[name] = getattr(spec, name), []
     document["secret"] = sorted({*env_secret, *(secret.keys() - {"env"})})
     return json.dumps(document), secret
@@ -64,7 +64,7 @@ def pack(home: Path, spec: JobSpec, base: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _split(values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    shown = redact_mapping(dict(values))
+    shown = values_without_secrets(dict(values))
     public = {name: value for name, value in values.items() if shown[name] == value}
     return public, {name: value for name, value in values.items() if name not in public}
 

@@ -27,7 +27,7 @@ class RelaunchParams:
     set: tuple[str, ...] = param(
         (), help="change a flag of the command, as in lr=0.01", metavar="FLAG=VALUE", short="s"
     )
-    name: str | None = param(None, help="name of the new run", short="n")
+    name: str | None = param(None, help="name of the new run", short="n", metavar="NAME")
     command: tuple[str, ...] = param((), help="another command, behind --", remainder=True, metavar="CMD")
 
 

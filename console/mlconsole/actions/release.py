@@ -35,12 +35,18 @@ class CreateParams:
     data: str | None = param(None, help="dataset, instead of the one that the model learned from", metavar="DATASET")
     code: str | None = param(None, help="folder, file or commit, instead of the run's commit", metavar="PATH|COMMIT")
     config: str | None = param(None, help="configuration file; the keys of JSON and TOML are read", metavar="FILE")
-    lock: str | None = param(None, help="lock file of NAME==VERSION lines, instead of the run's packages")
+    lock: str | None = param(
+        None, help="lock file of NAME==VERSION lines, instead of the run's packages", metavar="FILE"
+    )
     base: str | None = param(None, help="another release that what is left out is taken from", metavar="RELEASE")
     name: str | None = param(None, help="what people call it", metavar="NAME")
-    provides: tuple[str, ...] = param((), help="what a part gives: AXIS=KEY:VALUE; may be given again")
-    requires: tuple[str, ...] = param((), help="what a part needs: AXIS=AXIS:KEY>=1.2; may be given again")
-    waive: tuple[str, ...] = param((), help="a derived need that does not hold: AXIS=AXIS:KEY; may be given again")
+    provides: tuple[str, ...] = param((), help="what a part gives; may be given again", metavar="AXIS=KEY:VALUE")
+    requires: tuple[str, ...] = param(
+        (), help="what a part needs, as AXIS=AXIS:KEY>=1.2; may be given again", metavar="NEED"
+    )
+    waive: tuple[str, ...] = param(
+        (), help="a derived need that does not hold; may be given again", metavar="AXIS=AXIS:KEY"
+    )
 
 
 def _name(params: CreateParams) -> str:

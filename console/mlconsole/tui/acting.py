@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mlconsole import actions
 from mlconsole.actions.base import Action, Option, option_of
 from mlconsole.actions.execute import execute, plan
+from mlconsole.actions.redaction import words_without_secrets
 from mlconsole.domain.plans import Effect, Plan
 from mlconsole.domain.results import Done
 from mlconsole.domain.runs import Run
-from mlconsole.recorder.redact import redact_argv
 from mlconsole.render.sanitise import clean
 from mlconsole.render.tables import lines
 from mlconsole.render.width import middle
@@ -137,7 +137,7 @@ class Acting:
     def _remember(self, action: Action[Any], given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         private = {f.name for f in dataclasses.fields(action.params) if option_of(f).private}
         kept = {k: v for k, v in values.items() if k not in given and k not in private}
-        safe = {k: redact_argv(list(v)) if isinstance(v, tuple) else v for k, v in kept.items()}
+        safe = {k: words_without_secrets(list(v)) if isinstance(v, tuple) else v for k, v in kept.items()}
         self._console.session.values[action.name] = safe
 
     def _make_plan(self, action: Action[Any], values: Mapping[str, Any]) -> None:
