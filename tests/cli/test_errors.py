@@ -47,7 +47,10 @@ FAILURES = [
     (("launch", "--time-limit", "soon", "--", "true"), 2, "usage", '"soon"'),
     (("run", "no-such-verb"), 2, "usage", "no-such-verb"),
     (("no-such-noun",), 2, "usage", "no-such-noun"),
+    (("runs", "list"), 2, "usage", "Did you mean: mlconsole run?"),
+    (("run", "lst"), 2, "usage", "Did you mean: mlconsole run list?"),
     (("run", "list", "--no-such-flag"), 2, "usage", "--no-such-flag"),
+    (("run", "list", "--no-such-flag"), 2, "usage", "See: mlconsole run list --help"),
     (("run", "list", "--lim", "3"), 2, "usage", "--lim"),
     (("run", "list", "--catalog", ""), 2, "config", "no directory"),
 ]

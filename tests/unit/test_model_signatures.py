@@ -92,6 +92,16 @@ def test_safetensors_name_their_tensors(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("there", [0, 47])
+def test_safetensors_that_are_cut_short_say_what_is_missing(tmp_path: Path, there: int) -> None:
+    header = {"w": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]}, "odd": {"dtype": "I8", "shape": []}}
+
+    found = read(tmp_path, "m.safetensors", safetensors(header) + bytes(there))
+
+    assert found.note == f"it is cut short: {48 - there} bytes of its tensors are missing"
+    assert [tensor.name for tensor in found.tensors] == ["w", "odd"]
+
+
 def test_onnx_has_inputs_outputs_and_weights(tmp_path: Path) -> None:
     found = read(tmp_path, "m.onnx", ONNX)
 

@@ -45,6 +45,8 @@ def _named(params: AddParams) -> str:
         raise UsageError("What is the dataset called?", "Say it: --name NAME")
     if "@" in name:
         raise UsageError(f'"{name}" is no name for a dataset.', "An @ stands before a version.")
+    if name.startswith("blake3:"):
+        raise UsageError(f'"{name}" is no name for a dataset.', "It reads as an id.")
     return name
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from mlconsole.domain.lineage import Way
 from mlconsole.domain.models import ModelFile, ModelPage, ModelVersion
 from mlconsole.domain.releases import Member, MemberFile
 from mlconsole.domain.run_details import RunDetails
-from mlconsole.errors import ActionFailed, MlconsoleError, NotFound, UsageError
+from mlconsole.errors import ActionFailed, NotFound, UsageError
 
 FRAMEWORKS = {
     "torch": "torch",
@@ -33,14 +32,6 @@ FRAMEWORKS = {
     "keras": "keras",
 }
 """Libraries that a pickle names by module, by the name they are installed under."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A member with its files and their place, and what a person should know of it."""
-
-    new: NewMember
-    note: str = ""
 
 
 class Maker:
@@ -298,8 +289,3 @@ def kept_of(ctx: Context, member: Member) -> NewMember:
     """A member of another release, as it is kept."""
     places = ctx.catalog.releases.places(member, ctx.settings.host)
     return NewMember(member, ctx.catalog.releases.files(member), places[0] if places else "")
-
-
-def refuse(error: MlconsoleError, what: str) -> UsageError:
-    """An error about what a flag said."""
-    return UsageError(f"{what}: {error.message}", error.hint)

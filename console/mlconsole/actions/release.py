@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -250,11 +249,6 @@ def lift(ctx: Context, params: ReleaseParams) -> Done:
     if not ctx.write(lambda db: lift_quarantine(db, release.id), durable=True):
         raise NotFound(f"{release.label} is not quarantined.")
     return Done("release", f"{release.label} may be rolled out again.", fields={"id": release.id})
-
-
-def bytes_there(path: str) -> bool:
-    """Whether a member's place is there at all."""
-    return bool(path) and os.path.lexists(path)
 
 
 CREATE = Action(

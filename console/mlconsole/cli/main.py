@@ -68,7 +68,10 @@ def _run(argv: list[str], output: Output) -> int:
         return 0
     known = wanted(own)
     remainder = argv[len(own) + 1 :] if takes_remainder(known) else []
-    namespace = build(known).parse_args(with_values_joined(own if remainder else argv, known))
+    namespace, unknown = build(known).parse_known_args(with_values_joined(own if remainder else argv, known))
+    if unknown:
+        command = f"mlconsole {namespace.action.name}" if namespace.noun else "mlconsole"
+        raise UsageError(f"Unrecognized arguments: {' '.join(unknown)}.", f"See: {command} --help")
     if namespace.noun is None:
         raise UsageError("No command was given.", "See: mlconsole --help")
     action: Action[Any] = namespace.action

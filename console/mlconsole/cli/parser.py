@@ -42,6 +42,17 @@ class Parser(argparse.ArgumentParser):
         """Raise a usage error that names the command's own help."""
         raise UsageError(message[:1].upper() + message[1:] + ".", f"See: {self.prog} --help")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Name the command that was likely meant, not all that there are."""
+        if not isinstance(action, argparse._SubParsersAction) or value in action.choices:
+            super()._check_value(action, value)
+            return
+        from difflib import get_close_matches  # 2 ms, for a mistyped command
+
+        near = get_close_matches(str(value), action.choices, 1)
+        meant = f"Did you mean: {self.prog} {near[0]}? " if near else ""
+        raise UsageError(f'There is no command "{self.prog} {value}".', f"{meant}See: {self.prog} --help")
+
 
 @lru_cache(maxsize=2)
 def global_options(*, defaults: bool) -> argparse.ArgumentParser:

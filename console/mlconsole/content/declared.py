@@ -71,11 +71,6 @@ def library(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def packages_contract(packages: Mapping[str, object]) -> Contract:
-    """The libraries that a run had."""
-    return Contract({library(name): str(version) for name, version in packages.items()}, (), is_closed=True)
-
-
 def code_contract(folder: str) -> Contract:
     """What ``mlconsole.toml`` in the code's folder declares; without one nobody knows what the code requires.
 

@@ -70,7 +70,15 @@ def safetensors(file: BinaryIO, size: int) -> Signature:
         raise ValueError("its header is not an object")
     names = [name for name in header if name != "__metadata__"]
     kept = tuple(_tensor(name, header[name]) for name in names[:MOST_TENSORS])
-    return Signature("safetensors", kept, more=len(names) - len(kept))
+    missing = max((_end(header[name]) for name in names), default=0) - (size - 8 - length)
+    note = f"it is cut short: {missing:,} bytes of its tensors are missing" if missing > 0 else ""
+    return Signature("safetensors", kept, more=len(names) - len(kept), note=note)
+
+
+def _end(found: object) -> int:
+    """Where a tensor's bytes end, counted from the header's end; 0 where it is not said."""
+    offsets = found.get("data_offsets") if isinstance(found, dict) else None
+    return offsets[1] if isinstance(offsets, list) and len(offsets) == 2 and type(offsets[1]) is int else 0
 
 
 def _tensor(name: str, found: dict[str, Any]) -> Tensor:

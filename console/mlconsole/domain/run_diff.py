@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import zip_longest
@@ -201,8 +201,3 @@ def _outcome(run: Run) -> str:
 
 def _metrics(metrics: Mapping[str, MetricSummary]) -> dict[str, str]:
     return {key: f"{one.last!r} at step {one.step} of {one.count}" for key, one in metrics.items()}
-
-
-def of_axes(rows: Iterable[Difference], *axes: Axis) -> list[Difference]:
-    """Those on some axes."""
-    return [row for row in rows if row.axis in axes]

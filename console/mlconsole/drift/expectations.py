@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -187,8 +186,3 @@ def _toml(value: object) -> str:
     if isinstance(value, float):
         return repr(value)
     return str(value) if isinstance(value, int) else json.dumps(str(value))
-
-
-def is_toml(path: str) -> bool:
-    """True for a name that ends as TOML does."""
-    return os.path.splitext(path)[1].lower() == ".toml"

@@ -41,11 +41,6 @@ class Duties:
         """End soon."""
         self._stopped.set()
 
-    @property
-    def is_stopped(self) -> bool:
-        """True once they were told to end."""
-        return self._stopped.is_set()
-
     def hanging(self, longer_than_s: float) -> list[str]:
         """The duties whose present round goes on for longer than that."""
         now = time.monotonic()

@@ -10,7 +10,7 @@ from threading import RLock
 from time import time
 from typing import Optional, SupportsFloat
 
-from mlconsole.recorder import leaving, places, process
+from mlconsole.recorder import leaving, places, process, spawning
 from mlconsole.recorder.failure import Ending
 from mlconsole.recorder.ranks import Place
 from mlconsole.recorder.resume import last_step
@@ -24,6 +24,7 @@ _stack: list[Run] = []
 _lock = RLock()
 _ordinals = count()
 _joined: set[str] = set()
+_begun: list[str] = []
 
 
 def start_run(
@@ -41,7 +42,8 @@ def start_run(
 
     Under ``mlconsole launch`` the first call joins the launched run and later ones make children of it. Inside the
     ``with`` block of a run, a call makes a child of that run; after a bare call it makes a sibling, or with
-    ``nested=True`` a child. The processes of a distributed job (torchrun, Slurm, MPI) join one run as its ranks.
+    ``nested=True`` a child. The processes of a distributed job (torchrun, Slurm, MPI) join one run as its ranks, and
+    a process that multiprocessing spawns writes to the run that the script's own ``start_run`` made.
 
     Args:
         experiment: the group of runs that this one belongs to.
@@ -58,11 +60,19 @@ def start_run(
     """
     with _lock:
         place = Place(os.environ)
-        chosen = _choose_id(place, run_id)
+        ordinal = next(_ordinals)
+        known = spawning.run_of(ordinal)
+        chosen = known or _choose_id(place, run_id, ordinal)
         if name is None and run_id is not None and chosen != run_id:
             name = as_text(run_id)
         parent = _parent_of(chosen, place, nested)
-        run = _begin(chosen, name, parent, place, experiment, bool(resume), capture)
+        if known:
+            params = tags = None  # the run has them
+            run = _join(chosen, name, parent, place)
+        else:
+            run = _begin(chosen, name, parent, place, experiment, bool(resume), capture)
+            spawning.tell([*_begun, chosen])
+        _begun.append(chosen)
         _stack.append(run)
         leaving.watch(_end_all)
     if params is not None:
@@ -143,8 +153,7 @@ def use_model(
     current().use_model(path_or_name, name, digest=digest, metadata=metadata)
 
 
-def _choose_id(place: Place, run_id: Optional[str]) -> str:
-    ordinal = next(_ordinals)
+def _choose_id(place: Place, run_id: Optional[str], ordinal: int) -> str:
     if run_id is not None:
         chosen = places.as_id(as_text(run_id))
     elif place.launched is not None and place.launched not in _joined:
@@ -184,13 +193,13 @@ def _begin(
         "resumed": resumed,
     }
     writer = Writer(home, run_id, place.rank, opening, 0 if before is None else before + 1)
-    named = None if name is None else as_text(name)[:_LONGEST_NAME]
+    named = _shortened(name)
     run = Run(run_id, named, directory, writer, _left)
     run.parent = parent
     start = {
         "e": "start",
         "t": time(),
-        "experiment": None if experiment is None else as_text(experiment)[:_LONGEST_NAME],
+        "experiment": _shortened(experiment),
         "name": named,
         "parent": parent,
         "created": time(),
@@ -202,6 +211,21 @@ def _begin(
     if resume and before is None:
         run.note("info", "resumed, and no earlier step was found")
     return run
+
+
+def _join(run_id: str, name: Optional[str], parent: Optional[str], place: Place) -> Run:
+    """A run that the process which spawned this one began, and will end."""
+    home = places.home()
+    opening = {"world_size": place.world_size, "user": process.user()}
+    writer = Writer(home, run_id, place.rank, opening)
+    writer.is_child = True
+    run = Run(run_id, _shortened(name), places.run_directory(home, run_id), writer, _left)
+    run.parent = parent
+    return run
+
+
+def _shortened(name: Optional[str]) -> Optional[str]:
+    return None if name is None else as_text(name)[:_LONGEST_NAME]
 
 
 def _left(run: Run) -> None:

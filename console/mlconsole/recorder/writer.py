@@ -220,7 +220,7 @@ class Writer:
             try:
                 data = b"".join(map(encode_event, first))
                 self._file = LogFile(self._home, self._run_id, self._rank, identity, data)
-            except (OSError, ValueError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001  the disk, or a json.py beside the script: the training goes on
                 self._retry_at = monotonic() + _RETRY_S
                 self._failed(error)
                 return None

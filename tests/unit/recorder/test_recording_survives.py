@@ -309,6 +309,57 @@ def test_a_child_may_record_a_run_of_its_own(trainer: Trainer) -> None:
     assert (child.last("start")["parent"], child.last("end")["outcome"]) == (parent.run_id, "succeeded")
 
 
+SPAWNING = """
+    import multiprocessing, sys, mlconsole
+    first = mlconsole.start_run(capture=False, name="first", params={"lr": 0.1})
+    first.end()
+    mlconsole.start_run(capture=False, name="second", params={"lr": 0.2})
+
+    def work(n):
+        mlconsole.log({"n": n})
+        with mlconsole.start_run(capture=False, name=f"own {n}"):
+            pass
+
+    def idle(n):
+        pass
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context(sys.argv[1])
+        for target, n in ((work, 1), (work, 2), (idle, 3)):
+            process = context.Process(target=target, args=(n,))
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+    """
+
+
+@pytest.mark.parametrize("way", ["spawn", "forkserver"])
+def test_a_spawned_process_writes_to_the_run_that_the_script_made(trainer: Trainer, way: str) -> None:
+    trainer.run(SPAWNING, way)
+
+    logs = trainer.logs()
+    names = [log.of("start")[0]["name"] if log.of("start") else None for log in logs]
+    assert sorted(map(str, names)) == ["None", "None", "first", "own 1", "own 2", "second"]
+    second = logs[names.index("second")]
+    workers = [log for log, name in zip(logs, names, strict=True) if name is None]
+    assert sorted(log.values("n")[0] for log in workers) == [1.0, 2.0]
+    assert {log.run_id for log in workers} == {second.run_id} and not any(log.of("end") for log in workers)
+    assert len(second.of("end")) == 1
+
+
+def test_a_json_module_beside_the_script_costs_the_record_and_not_the_training(trainer: Trainer) -> None:
+    (trainer.work / "json.py").write_text("mine = True\n")
+
+    done = trainer.run("""
+        import json, mlconsole
+        with mlconsole.start_run(capture=False, params={"lr": 0.1}):
+            mlconsole.log({"loss": 1.0})
+        print(json.mine)
+        """)
+
+    assert done.stdout == "True\n" and "module 'json' has no attribute 'dumps'" in done.stderr
+
+
 def test_a_program_that_closes_all_descriptors_goes_on_in_a_new_file(trainer: Trainer) -> None:
     trainer.run("""
         import mlconsole, os

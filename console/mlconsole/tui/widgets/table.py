@@ -94,10 +94,6 @@ class Table(FedTable):
         self._sort = (column, is_descending)
         self._refresh_line(0)
 
-    def refresh_marks(self) -> None:
-        """Draw the marks again after others have changed them."""
-        self.refresh()
-
     # Keys.
 
     def action_move(self, rows: int) -> None:
