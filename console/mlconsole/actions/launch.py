@@ -113,6 +113,7 @@ def run(ctx: Context, params: LaunchParams) -> Run:
     spec, new = check(ctx, params)
     backend = ctx.backend(new.backend or "")
     sources = sources_of(ctx, params, spec)
+    _ = ctx.catalog  # It makes its folder, for this user or for a group; what comes next goes into it.
     with Translated(ctx.settings.database):
         os.makedirs(os.path.join(spec.directory, CHECKPOINTS), mode=0o700, exist_ok=True)
         bundle = write_bundle(str(ctx.settings.home / "lib"))

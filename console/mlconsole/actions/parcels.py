@@ -79,7 +79,8 @@ def _keep_base(home: Path, base: Mapping[str, str]) -> str:
     import hashlib  # 3 ms, where something waits
 
     data = json.dumps(base, sort_keys=True).encode("ascii")
-    name = hashlib.blake2b(data, digest_size=16).hexdigest()
+    # Each user's own, also where two have the same: nobody reads another's.
+    name = hashlib.blake2b(data, digest_size=16, salt=os.getuid().to_bytes(8, "big")).hexdigest()
     path = home / "queue" / f"{name}.json"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

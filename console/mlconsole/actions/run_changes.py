@@ -127,6 +127,9 @@ def _deletable(ctx: Context, params: DeleteParams) -> list[Run]:
     runs = list({run.id: run for run in (ctx.catalog.runs.get(word) for word in params.runs)}.values())
     if live := [run for run in runs if run.state.is_live]:
         raise ActionFailed(f'Run "{live[0].name}" is {live[0].state.value}.', "Stop it first: mlconsole run stop")
+    if others := [run for run in runs if not _may_remove(_folder(ctx, run))]:
+        owner = others[0].user
+        raise ActionFailed(f'The folder of run "{others[0].name}" is {owner}\'s.', f"{owner} or root can delete it.")
     unfinished = set(ctx.catalog.teardowns.unfinished())
     if left := [run for run in runs if run.number in unfinished]:
         raise ActionFailed(
@@ -134,6 +137,11 @@ def _deletable(ctx: Context, params: DeleteParams) -> list[Run]:
             f"End it first: mlconsole teardown {left[0].id}",
         )
     return runs
+
+
+def _may_remove(folder: Path) -> bool:
+    """Whether this user may empty a run's folder; there may be none."""
+    return os.access(folder, os.W_OK | os.X_OK) or folder.is_symlink() or not folder.exists()
 
 
 def _folder(ctx: Context, run: Run) -> Path:

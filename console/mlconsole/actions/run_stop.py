@@ -7,6 +7,7 @@ from sqlite3 import Connection
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.jobs import current_job
+from mlconsole.actions.people import refuse_processes_of_others
 from mlconsole.actions.several import RUNS, runs_of
 from mlconsole.actions.sync import refresh
 from mlconsole.catalog.observations import apply_observation
@@ -62,6 +63,7 @@ def _stoppable(ctx: Context, params: StopParams) -> list[Run]:
     for run in runs:
         if not run.state.is_live:
             raise ActionFailed(f'Run "{run.name}" has ended already ({run.outcome.value if run.outcome else "?"}).')
+        refuse_processes_of_others(ctx, run)
         if run.backend is None:
             raise ActionFailed(
                 f'Run "{run.name}" was not launched by mlconsole.', f"End its process on {run.host} yourself."

@@ -61,6 +61,7 @@ def _point(params: LaunchParams, sweep: Sweep, point: dict[str, str]) -> LaunchP
 
 
 def _together(ctx: Context, sweep: Sweep, each: list[LaunchParams]) -> None:
+    _ = ctx.catalog  # It makes its folder, for this user or for a group; what comes next goes into it.
     with Translated(ctx.settings.database):
         bundle = write_bundle(str(ctx.settings.home / "lib"))
     copy = None

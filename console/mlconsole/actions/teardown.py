@@ -10,6 +10,7 @@ from sqlite3 import Connection
 from mlconsole.actions.base import Action, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.endings import press, settle
+from mlconsole.actions.people import refuse_processes_of_others
 from mlconsole.actions.rates import machine_here
 from mlconsole.actions.remains import Remains
 from mlconsole.actions.run_signs import last_written_s
@@ -62,7 +63,10 @@ def targets_of(ctx: Context, params: TeardownParams) -> Target:
         pending = " ".join(each.words for each in known)
         raise UsageError("No target was given.", pending or "mlconsole teardown RUN|GPU|HOST ...")
     refresh(ctx)
-    return find(ctx, params.targets)
+    target = find(ctx, params.targets)
+    for run in target.runs:
+        refuse_processes_of_others(ctx, run)
+    return target
 
 
 def plan(ctx: Context, params: TeardownParams) -> Plan:

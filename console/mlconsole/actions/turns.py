@@ -58,7 +58,8 @@ def woken(ctx: Context, spec: JobSpec, *, always: bool = False) -> JobSpec:
 def mark(ctx: Context) -> None:
     """Say to supervisors that runs wait; part of the change that puts one in line."""
     os.makedirs(ctx.settings.home / "queue", mode=0o700, exist_ok=True)
-    os.close(os.open(marker(ctx), os.O_CREAT | os.O_WRONLY, 0o600))
+    if not os.path.exists(marker(ctx)):  # It may be another user's, whose file nobody else opens.
+        os.close(os.open(marker(ctx), os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def start_due(ctx: Context) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlconsole.catalog import migrations, opening, reserve
+from mlconsole.catalog import migrations, opening, reserve, sharing
 from mlconsole.catalog.places import MOUNTS, refuse_network_file_system
 from mlconsole.catalog.sqlite_errors import Translated, is_no_space
 from mlconsole.catalog.wal import Checkpoints
@@ -76,6 +76,7 @@ class Store:
         opening.refuse_foreign(self.connection(), self.path, read_only=self.read_only)
         if not self.read_only:
             reserve.hold(self.path)
+            sharing.share(self.path.parent)
         # What was opened is what the name meant before and after.
         self.check_identity()
 

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlconsole import notifiers
@@ -17,10 +18,12 @@ from mlconsole.actions.gpu import watch as watch_gpus
 from mlconsole.actions.monitor_check import check_due
 from mlconsole.actions.settling import settle_now
 from mlconsole.actions.sync import ingest, observe_live
+from mlconsole.actions.turns import start_due
 from mlconsole.domain.events import Event
 from mlconsole.domain.gpu import DriverState
 from mlconsole.domain.times import parse_duration
 from mlconsole.domain.watching import Watcher
+from mlconsole.errors import MlconsoleError
 from mlconsole.policy import telling
 from mlconsole.policy.duties import Duties, Duty
 from mlconsole.policy.evaluation import evaluate, strike_clocks
@@ -131,6 +134,7 @@ class Watch:
         self.leadership = Leadership(self._ctx, this_process(ctx, how))
         self._term: Term | None = None
         self._has_said = False
+        self._own_at_s = 0.0
 
     @property
     def leads(self) -> bool:
@@ -143,6 +147,7 @@ class Watch:
         if not self.leadership.keep():
             self._end_term()
             self._say_who(led)
+            self._start_own()
             return
         assert self.leadership.fence is not None
         if self._term is None or self._term.fence != self.leadership.fence:
@@ -154,6 +159,15 @@ class Watch:
         if self._term is not None:
             self._term.end()
             self._term = None
+
+    def _start_own(self) -> None:
+        """Start this user's runs whose turn has come: only processes of theirs can, whoever watches."""
+        if not self._keeps_fresh or time.monotonic() < self._own_at_s:
+            return
+        self._own_at_s = time.monotonic() + OBSERVE_S
+        with suppress(MlconsoleError):
+            if self._ctx.catalog.queue.anything(self._ctx.settings.host)[0]:
+                start_due(self._ctx)
 
     def _say_who(self, led: bool) -> None:
         """Say once who watches instead."""
