@@ -12,7 +12,11 @@ from datetime import datetime
 from typing import Any
 
 KINDS = {"START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"}
-URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%\-]+")
+URI = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.\-]*:(//([A-Za-z0-9._~:%\-]*@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%\-]*)(:[0-9]*)?(?=[/?#]|$))?"
+    r"([A-Za-z0-9._~:/?#@!$&'()*+,;=\-]|%[0-9A-Fa-f]{2})*"
+)
+"""RFC 3986: brackets stand round an IPv6 address alone, and a percent sign before two digits."""
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 TEXTS = {
     "version": ("datasetVersion",),

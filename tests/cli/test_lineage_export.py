@@ -62,6 +62,36 @@ def test_every_run_starts_and_ends_as_the_specification_asks(tmp_path: Path) -> 
     ctx.close()
 
 
+REMOTES = {
+    "git@forge.example:team/nets.git": "ssh://git@forge.example/team/nets.git",
+    "host:path/ö x": "file://",
+    "https://forge.example/t/n.git": "https://forge.example/t/n.git",
+    "https://[redacted]@forge.example/n": "https://forge.example/n",
+    "ssh://[redacted]@[::1]:22/n": "ssh://[::1]:22/n",
+    "https://forge.example/%zz#x": "https://forge.example/%25zz%23x",
+    'https://h/a"b<c>`{|}^\\ö': "https://h/a%22b%3Cc%3E%60%7B%7C%7D%5E%5C%C3%B6",
+    "https://[bad/n": "file://",
+    "https://hö.example/n": "file://",
+    "C:\\repos\\n": "file://",
+    "../beside": "file://",
+    "-evil": "file://",
+}
+
+
+@pytest.mark.parametrize("remote", REMOTES)
+def test_the_code_of_a_run_is_at_a_url_whatever_its_remote_is(tmp_path: Path, remote: str) -> None:
+    ctx = Context(Settings(tmp_path, "ann", "vm"), lambda: NOW)
+    log = WrittenLog(tmp_path, "a" * 12).begin(name="n", command=["python", "n.py"])
+    log.event("code", commit="c" * 40, branch="main", remote=remote).end()
+
+    (started, _) = exported(ctx)
+
+    code = started["job"]["facets"]["sourceCodeLocation"]
+    assert code["url"].startswith("file://") if REMOTES[remote] == "file://" else code["url"] == REMOTES[remote]
+    assert code["repoUrl"] == remote
+    ctx.close()
+
+
 def test_what_one_run_wrote_and_another_read_is_one_dataset(tmp_path: Path) -> None:
     ctx = context(tmp_path)
 

@@ -37,8 +37,12 @@ SCHEMAS = {
 }
 OWN_SCHEMA = "urn:mlconsole:facet:run:1"
 STOPPED = (Outcome.CANCELLED, Outcome.PREEMPTED, Outcome.NEVER_STARTED)
-SCP = re.compile(r"(?:[\w.\-]+@)?[\w.\-]+:(?!/)[^\s]+")
-URL = re.compile(r"(?:https?|ssh|git)://\S+")
+SCP = re.compile(r"(?:[\w.\-]+@)?[\w.\-]+:(?![/\\])[^\s]+")
+URL = re.compile(
+    r"(?P<scheme>https?|ssh|git)://(?:\[redacted\]@)?"
+    r"(?P<place>(?:[A-Za-z0-9.~_-]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.~_-]+)(?::[0-9]*)?)(?P<rest>(?:[/?]\S*)?)"
+)
+STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
 LETTERS = 12
 
 
@@ -177,10 +181,14 @@ def job_facets(details: RunDetails) -> dict[str, Document]:
 
 
 def _url(remote: object) -> str:
-    """A remote as a URL; empty where it is none."""
+    """A remote as a URL (RFC 3986), without a user that was a secret; empty where it is none."""
     if not isinstance(remote, str):
         return ""
     if SCP.fullmatch(remote) and "://" not in remote:
         host, _, path = remote.partition(":")
         remote = f"ssh://{host}/{path}"
-    return quote(remote, safe=":/@%?=&+~.-_") if URL.fullmatch(remote) else ""
+    found = URL.fullmatch(remote)
+    if found is None:
+        return ""
+    rest = quote(STRAY.sub("%25", found["rest"]), safe="/:@%?=&+~.-_")
+    return f"{found['scheme']}://{found['place']}{rest}"
