@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from mlconsole import actions
 from mlconsole.actions.base import Action, option_of
 from mlconsole.actions.keys import KEYED
-from mlconsole.cli.parser import build, params_of
+from mlconsole.cli.parser import build, params_of, takes_remainder, wanted, with_values_joined
 from mlconsole.domain.plans import Effect
 
 EVERY = actions.every()
@@ -81,7 +82,7 @@ def test_a_param_that_takes_a_value_says_what(action: Action[Any], field: datacl
     option = option_of(field)
     is_switch = field.type == "bool"
 
-    assert is_switch or option.choices or option.metavar.isupper() or not option.positional
+    assert is_switch or option.choices or option.remainder or option.metavar
 
 
 @each
@@ -94,6 +95,31 @@ def test_an_action_is_a_command_with_help(action: Action[Any], capsys: pytest.Ca
     assert action.summary in said
     for field in dataclasses.fields(action.params):
         assert option_of(field).help.split()[0] in said
+
+
+@pytest.mark.parametrize(
+    "action, example", [pytest.param(one, text, id=text) for one in EVERY for text in one.examples]
+)
+def test_an_example_of_the_help_is_such_a_command(action: Action[Any], example: str) -> None:
+    program, *words = shlex.split(example)
+    own = words[: words.index("--")] if "--" in words else words
+    known = wanted(own)
+
+    namespace = build(known).parse_args(with_values_joined(own if takes_remainder(known) else words, known))
+    assert program == "mlconsole" and namespace.action == action
+
+
+def test_help_begins_with_what_is_given_by_place_and_keeps_the_lines_of_its_examples(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    action = actions.named("run list")
+
+    with pytest.raises(SystemExit):
+        build([action]).parse_args(["run", "list", "--help"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "usage: mlconsole run list [options] [FILTER ...]"
+    assert lines[-len(action.examples) - 1 :] == ["examples:", *(f"  {line}" for line in action.examples)]
 
 
 @each

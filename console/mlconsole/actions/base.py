@@ -35,6 +35,7 @@ class Action(Generic[P]):
         streams: ``run`` returns an iterator of results that are shown as they come.
         settings: what it works with instead of the session's settings, for a catalog of its own.
         file: the file that a READ action writes for the person who asked; None where that is standard output.
+        examples: whole command lines that its help shows.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Action(Generic[P]):
     streams: bool = False
     settings: Callable[[Settings, P], Settings] | None = None
     file: Callable[[P], str | None] = lambda params: None
+    examples: tuple[str, ...] = ()
 
     @property
     def noun(self) -> str:

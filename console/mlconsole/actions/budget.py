@@ -166,6 +166,7 @@ SET = Action(
     set_budget,
     plan_set,
     target=lambda p: p.name,
+    examples=("mlconsole budget set team --usd 500 --per month --hard",),
 )
 LIST = Action("budget list", "List budgets and how they stand", ListParams, Effect.READ, list_budgets)
 REMOVE = Action(

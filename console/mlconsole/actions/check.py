@@ -144,4 +144,8 @@ CHECK = Action(
     Effect.READ,
     check_data,
     file=lambda p: p.infer,
+    examples=(
+        "mlconsole dataset check data/train.csv --infer expected.toml",
+        "mlconsole dataset check data/new.csv --expect expected.toml",
+    ),
 )

@@ -130,5 +130,12 @@ def estimated(ctx: Context, gpus: int, limit_s: float | None, seen: int = 0) -> 
     return Estimate(gpus, share_per_h(rate, gpus, count), limit_s, rate.source)
 
 
-SHOW = Action("cost show", "Sum what was spent, by anything", ShowParams, Effect.READ, show)
+SHOW = Action(
+    "cost show",
+    "Sum what was spent, by anything",
+    ShowParams,
+    Effect.READ,
+    show,
+    examples=("mlconsole cost show --by user --since 7d",),
+)
 ESTIMATE = Action("cost estimate", "Say what a run would cost here", EstimateParams, Effect.READ, estimate)

@@ -193,6 +193,10 @@ ADD = Action(
     add,
     plan_add,
     target=lambda p: p.name or "",
+    examples=(
+        "mlconsole dataset add data --name digits",
+        "mlconsole dataset add 'live/2026-11-*.csv' --name november",
+    ),
 )
 LIST = Action("dataset list", "List datasets", NoParams, Effect.READ, list_datasets)
 SHOW = Action("dataset show", "Show a dataset and its files", DatasetParams, Effect.READ, show)

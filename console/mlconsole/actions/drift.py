@@ -152,5 +152,6 @@ COMPARE = Action(
     CompareParams,
     Effect.READ,
     compare_tables,
+    examples=("mlconsole drift compare train.parquet 'live/2026-11-*.csv'",),
 )
 TESTS = Action("drift tests", "List the drift tests, with their definitions", NoParams, Effect.READ, list_tests)

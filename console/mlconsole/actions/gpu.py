@@ -259,4 +259,5 @@ KEEP = Action(
     plan_keep,
     target=lambda p: p.gpu,
     key="K",
+    examples=("mlconsole gpu keep gpu:4 2h --why 'debugging by hand'",),
 )

@@ -258,4 +258,10 @@ LAUNCH = Action(
     plan=plan,
     target=lambda params: params.name or (params.command[0] if params.command else ""),
     key="l",
+    examples=(
+        "mlconsole launch -- python train.py --lr 0.1",
+        "mlconsole launch -e digits -t baseline --gpus 2 --time-limit 2h -- python train.py",
+        "mlconsole launch -b slurm -o partition=gpu --retry node_lost=2 -- python train.py",
+        "mlconsole launch --grid lr=0.1,0.01 --grid seed=1,2,3 -- python train.py --lr {lr} --seed {seed}",
+    ),
 )

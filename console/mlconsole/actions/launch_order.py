@@ -32,8 +32,10 @@ class LaunchParams:
     """What to launch and how to call it."""
 
     command: tuple[str, ...] = param((), help="the program and its arguments, behind --", remainder=True, metavar="CMD")
-    experiment: str | None = param(None, help="experiment to file the run under", short="e")
-    name: str | None = param(None, help="name of the run; made from the command when left out", short="n")
+    experiment: str | None = param(None, help="experiment to file the run under", short="e", metavar="NAME")
+    name: str | None = param(
+        None, help="name of the run; made from the command when left out", short="n", metavar="NAME"
+    )
     env: tuple[str, ...] = param(
         (), help="set an environment variable for the program", metavar="KEY=VALUE", private=True
     )

@@ -170,7 +170,24 @@ def diff(ctx: Context, params: DiffParams) -> LineageDiff:
     return ctx.catalog.lineage.diff(find(ctx, params.before), find(ctx, params.after), ctx.cancelled.is_set)
 
 
-UP = Action("lineage up", "Show what something was made from", WalkParams, Effect.READ, up)
-DOWN = Action("lineage down", "Show what was made from something", DownParams, Effect.READ, down)
+UP = Action(
+    "lineage up",
+    "Show what something was made from",
+    WalkParams,
+    Effect.READ,
+    up,
+    examples=(
+        "mlconsole lineage up digits@champion",
+        "mlconsole lineage up prod --mermaid",
+    ),
+)
+DOWN = Action(
+    "lineage down",
+    "Show what was made from something",
+    DownParams,
+    Effect.READ,
+    down,
+    examples=("mlconsole lineage down data/2025/2.csv --live",),
+)
 PATH = Action("lineage path", "Show how one thing led to another", PathParams, Effect.READ, path)
 DIFF = Action("lineage diff", "Show what only one of two things was made from", DiffParams, Effect.READ, diff)

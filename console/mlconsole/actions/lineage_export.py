@@ -155,4 +155,5 @@ EXPORT = Action(
     export,
     streams=True,
     file=lambda p: p.output,
+    examples=("mlconsole lineage export --where experiment:digits --output events.ndjson",),
 )

@@ -26,4 +26,12 @@ def show(ctx: Context, params: MetricParams) -> MetricHistory:
     return ctx.catalog.metrics.history(run.number, run.id, params.key, params.rank)
 
 
-SHOW = Action("metric show", "Show every point of a metric", MetricParams, Effect.READ, show, target=lambda p: p.run)
+SHOW = Action(
+    "metric show",
+    "Show every point of a metric",
+    MetricParams,
+    Effect.READ,
+    show,
+    target=lambda p: p.run,
+    examples=("mlconsole metric show train-8rb3 val/acc --json",),
+)

@@ -236,6 +236,7 @@ REGISTER = Action(
     register,
     plan_register,
     target=lambda p: p.name or "",
+    examples=("mlconsole model register train-8rb3 --name digits",),
 )
 ALIAS = Action(
     "model alias",
@@ -246,6 +247,7 @@ ALIAS = Action(
     plan_alias,
     target=lambda p: f"{p.model}@{p.alias}",
     key="a",
+    examples=("mlconsole model alias digits champion 2 --expect 1",),
 )
 LIST = Action("model list", "List models and their versions", NoParams, Effect.READ, list_models)
 SHOW = Action("model show", "Show a model's version and its files", ModelParams, Effect.READ, show)

@@ -257,6 +257,7 @@ ADD = Action(
     add,
     plan_add,
     target=lambda p: p.name,
+    examples=("mlconsole monitor add scores --baseline train.parquet --live 'live/*.csv' --window 1000",),
 )
 LIST = Action("monitor list", "List monitors and how they stand", NoParams, Effect.READ, list_monitors)
 SHOW = Action("monitor show", "Show a monitor and what its newest window found", MonitorParams, Effect.READ, show)

@@ -178,4 +178,5 @@ PARITY = Action(
     parity,
     plan_parity,
     target=lambda p: p.rows or "",
+    examples=("mlconsole drift parity --train 'python features.py' --serve 'python serve.py' --rows sample.csv",),
 )

@@ -163,6 +163,7 @@ FREEZE = Action(
     freeze,
     plan_freeze,
     target=name_of,
+    examples=("mlconsole env freeze prod --until 8h --reason 'quarter end'",),
 )
 THAW = Action(
     "env thaw", "End the freezes of an environment", NameParams, Effect.WRITE, thaw_, plan_thaw, target=name_of

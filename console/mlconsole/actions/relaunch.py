@@ -139,4 +139,5 @@ RELAUNCH = Action(
     plan,
     target=lambda p: p.run,
     key="r",
+    examples=("mlconsole run relaunch train-8rb3 --set lr=0.01",),
 )

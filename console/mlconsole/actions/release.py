@@ -259,6 +259,10 @@ CREATE = Action(
     create,
     plan_create,
     target=lambda p: p.name or p.model or "",
+    examples=(
+        "mlconsole release create --model digits@2 --code service --config serve.toml --lock lock.txt --name v2",
+        "mlconsole release create --base v2 --data november --name v3",
+    ),
 )
 LIST = Action("release list", "List releases and where they are live", NoParams, Effect.READ, list_releases)
 SHOW = Action("release show", "Show a release, its parts and their contracts", ReleaseParams, Effect.READ, show)

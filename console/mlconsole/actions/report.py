@@ -120,4 +120,5 @@ REPORT = Action(
     target=lambda p: " ".join(p.runs),
     key="R",
     file=lambda p: p.output,
+    examples=("mlconsole report --where experiment:digits --output digits.html",),
 )

@@ -268,4 +268,8 @@ REPRODUCE = Action(
     reproduce,
     plan,
     target=lambda p: p.thing,
+    examples=(
+        "mlconsole reproduce train-8rb3 --wheels wheels",
+        "mlconsole reproduce digits@2 --python .venv/bin/python",
+    ),
 )

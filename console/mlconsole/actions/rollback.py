@@ -242,4 +242,9 @@ ROLLBACK = Action(
     plan,
     target=lambda p: p.name,
     key="b",
+    examples=(
+        "mlconsole rollback prod --yes",
+        "mlconsole rollback prod --axis model --dry-run",
+        "mlconsole rollback prod --to v1 --yes",
+    ),
 )

@@ -333,6 +333,7 @@ TOP = Action(
     rollout,
     plan_rollout,
     target=_target,
+    examples=("mlconsole rollout prod v2 --dry-run",),
 )
 ABORT = Action(
     "env abort",

@@ -113,4 +113,5 @@ EXPORT = Action(
     key="x",
     streams=True,
     file=lambda p: p.output,
+    examples=("mlconsole run export --where experiment:digits --format csv --output digits.csv",),
 )

@@ -127,4 +127,8 @@ LOGS = Action(
     target=lambda p: p.run,
     key="L",
     streams=True,
+    examples=(
+        "mlconsole run logs -f train-8rb3",
+        "mlconsole run logs train-8rb3 --tail 100 --rank 1",
+    ),
 )

@@ -100,7 +100,17 @@ def compare_runs(ctx: Context, params: RunsParams) -> Comparison:
     return compare([ctx.catalog.runs.get(word) for word in params.runs])
 
 
-LIST = Action("run list", "List runs by filter", ListParams, Effect.READ, list_runs)
+LIST = Action(
+    "run list",
+    "List runs by filter",
+    ListParams,
+    Effect.READ,
+    list_runs,
+    examples=(
+        "mlconsole run list 'val/acc>0.9 and not tag:debug sort:-val/acc cols:val/acc,lr'",
+        "mlconsole run list state:running --json",
+    ),
+)
 SHOW = Action(
     "run show",
     "Show everything about one run",

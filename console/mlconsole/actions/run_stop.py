@@ -119,4 +119,8 @@ STOP = Action(
     plan,
     target=lambda p: " ".join(p.runs),
     key="s",
+    examples=(
+        "mlconsole run stop train-8rb3 --dry-run",
+        "mlconsole run stop train-8rb3 --grace 60s --yes",
+    ),
 )

@@ -239,4 +239,8 @@ TEARDOWN = Action(
     plan,
     target=lambda p: " ".join(p.targets),
     key="T",
+    examples=(
+        "mlconsole teardown train-8rb3 --dry-run",
+        "mlconsole teardown gpu:0 --yes",
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -22,6 +22,10 @@ class Formatter(argparse.HelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Text that has lines already, as examples have, keeps them."""
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +91,13 @@ def wanted(words: Sequence[str]) -> list[Action[Any]]:
 
 def build(known: Sequence[Action[Any]]) -> Parser:
     """The parser of these actions."""
-    parser = Parser(prog="mlconsole", description=DESCRIPTION, epilog=EPILOG, parents=[global_options(defaults=True)])
+    parser = Parser(
+        prog="mlconsole",
+        usage="mlconsole [options] [COMMAND ...]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        parents=[global_options(defaults=True)],
+    )
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="noun", metavar="COMMAND", prog="mlconsole", parser_class=Parser)
     for noun in dict.fromkeys(action.noun for action in known):
@@ -101,7 +111,11 @@ def _add_noun(commands: Any, noun: str, found: Sequence[Action[Any]]) -> None:
         return
     summary = ", ".join(action.verb for action in found)
     group = commands.add_parser(
-        noun, help=summary, description=f"{noun}: {summary}.", parents=[global_options(defaults=False)]
+        noun,
+        help=summary,
+        usage=f"mlconsole {noun} VERB ...",
+        description=f"{noun}: {summary}.",
+        parents=[global_options(defaults=False)],
     )
     verbs = group.add_subparsers(
         dest="verb", metavar="VERB", required=True, prog=f"mlconsole {noun}", parser_class=Parser
@@ -112,11 +126,27 @@ def _add_noun(commands: Any, noun: str, found: Sequence[Action[Any]]) -> None:
 
 def _add_action(commands: Any, action: Action[Any], name: str) -> None:
     parser = commands.add_parser(
-        name, help=action.summary, description=f"{action.summary}.", parents=[global_options(defaults=False)]
+        name,
+        help=action.summary,
+        usage=" ".join(["mlconsole", action.name, "[options]", *_places(action)]),
+        description=f"{action.summary}.",
+        epilog="\n  ".join(["examples:", *action.examples]) if action.examples else None,
+        parents=[global_options(defaults=False)],
     )
     parser.set_defaults(action=action)
     for field in fields(action.params):
         _add_field(parser, field, option_of(field))
+
+
+def _places(action: Action[Any]) -> Iterator[str]:
+    """What is given by place, as the first line of help shows it."""
+    for field in fields(action.params):
+        option = option_of(field)
+        word = option.metavar or field.name.upper()
+        if option.remainder:
+            yield f"-- {word} ..." if action.name == "launch" else f"[-- {word} ...]"
+        elif option.positional:
+            yield f"[{word} ...]" if _kind(str(field.type))[1] else word if field.is_required else f"[{word}]"
 
 
 def _add_field(parser: argparse.ArgumentParser, field: Field, option: Option) -> None:

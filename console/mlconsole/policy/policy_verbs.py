@@ -241,14 +241,28 @@ def decline(ctx: Context, params: FiringParams) -> Firing:
 
 PLAN = Action("policy plan", "Show what applying a file of policies would change", FileParams, Effect.READ, plan_file)
 APPLY = Action(
-    "policy apply", "Arm the policies of a file", FileParams, Effect.WRITE, apply, plan_apply, target=lambda p: p.file
+    "policy apply",
+    "Arm the policies of a file",
+    FileParams,
+    Effect.WRITE,
+    apply,
+    plan_apply,
+    target=lambda p: p.file,
+    examples=("mlconsole policy apply policies.toml --dry-run",),
 )
 LIST = Action("policy list", "List policies and what they did in the last day", NoneParams, Effect.READ, list_policies)
 SHOW = Action("policy show", "Show a policy with its firings", ShowParams, Effect.READ, show)
 HISTORY = Action(
     "policy history", "Show what policies did, why, and what they held back", HistoryParams, Effect.READ, history
 )
-TEST = Action("policy test", "Show what policies would have done over past events", TestParams, Effect.READ, test)
+TEST = Action(
+    "policy test",
+    "Show what policies would have done over past events",
+    TestParams,
+    Effect.READ,
+    test,
+    examples=("mlconsole policy test policies.toml --since 7d",),
+)
 ACCEPT = Action(
     "policy accept",
     "Do what a policy proposes",
