@@ -19,6 +19,7 @@ from mlconsole.actions.parity import PARITY, ParityParams
 from mlconsole.config import load
 from mlconsole.domain.parity import Parity, Sameness
 from mlconsole.errors import ActionFailed, MlconsoleError, UsageError
+from mlconsole.render.parity import lines
 from program import Indoors, Program
 
 SEED = 3
@@ -72,6 +73,23 @@ def compared(cli: Program, data: Path) -> Compare:
         return found
 
     return compare
+
+
+def test_the_same_rows_in_another_order_are_said_to_be_that(cli: Program, compared: Compare) -> None:
+    rows = [{"store": "ab"[i % 2], "sales": i * 1.5, "seen": None if i % 7 == 0 else i} for i in range(40)]
+
+    shuffled = compared(rows, rows[::-1])
+    assert shuffled.is_shuffled and shuffled.failed
+    assert "the same 40 rows in another order" in lines(shuffled)[0]
+
+    apart = [*rows[:-1], {**rows[-1], "sales": 1.0}]
+    assert not compared(rows, apart[::-1]).is_shuffled
+    assert not compared(rows, rows).is_shuffled
+    also = compared(rows, [{**row, "sales": row["sales"] + 5} for row in rows[::-1]])
+    assert also.first is not None and (also.first.feature, also.is_shuffled) == ("sales", False)
+    assert "sales is the first" in lines(also)[0] and "the rows stand in another order, by store" in lines(also)[0]
+    crossed = [{**row, "sales": other["sales"]} for row, other in zip(rows, rows[::-1], strict=True)]
+    assert not compared(rows, crossed).is_shuffled  # The same values of each feature, and not the same rows.
 
 
 def test_a_trailing_average_against_a_centred_one_is_named_first(cli: Program, data: Path) -> None:

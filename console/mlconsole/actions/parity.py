@@ -93,8 +93,9 @@ def parity(ctx: Context, params: ParityParams) -> Parity:
             path = os.path.join(folder, name)
             _run(ctx, name, argv, rows, path, timeout_s)
             printed.append(table_of(name, [_printed(name, path)]))
-        ours, theirs, features = compare(printed[0], printed[1], params.tolerance)
-    return Parity(params.rows or "", shlex.join(train), shlex.join(serve), ours, theirs, features, params.tolerance)
+        found = compare(printed[0], printed[1], params.tolerance)
+    head = (params.rows or "", shlex.join(train), shlex.join(serve), found.rows_train, found.rows_serve)
+    return Parity(*head, found.features, params.tolerance, found.is_shuffled)
 
 
 @contextlib.contextmanager

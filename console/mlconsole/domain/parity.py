@@ -40,6 +40,7 @@ class FeatureParity:
         mean: the mean difference over all rows that have two numbers.
         scale: the standard deviation of training's numbers, which differences are measured by; 0 where there is none.
         first: the first row in which it differs.
+        is_shuffled: it has the same values on both sides, in other rows.
     """
 
     feature: str
@@ -49,11 +50,15 @@ class FeatureParity:
     mean: float | None = None
     scale: float = 0.0
     first: Difference | None = None
+    is_shuffled: bool = False
 
 
 @record
 class Parity:
-    """Two programs on the same rows; the features stand in training's order, behind them those it does not have."""
+    """Two programs on the same rows; the features stand in training's order, behind them those it does not have.
+
+    ``is_shuffled``: both made the same rows of the features that both have, and not in the same order.
+    """
 
     source: str
     train: str
@@ -62,12 +67,17 @@ class Parity:
     rows_serve: int
     features: tuple[FeatureParity, ...]
     tolerance: float
+    is_shuffled: bool = False
 
     @property
     def first(self) -> FeatureParity | None:
-        """The first feature that is not the same: those behind it may be made from it."""
+        """The first feature that is not the same: those behind it may be made from it.
+
+        One that has the same values in other rows comes after one that has not.
+        """
         bad = (Sameness.DIFFERS, Sameness.MISSING)
-        return next((one for one in self.features if one.sameness in bad), None)
+        found = [one for one in self.features if one.sameness in bad]
+        return next((one for one in found if not one.is_shuffled), found[0] if found else None)
 
     @property
     def failed(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlconsole.domain.drift import Kind
@@ -14,8 +15,26 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_TEXT = 200
+SEED = 20_121
 SINGLE = 1.2e-7
 """What a number loses of itself in 32 bits, twice over: no more is ever the same in a program that serves in them."""
+
+
+class _Values:
+    """What both sides held, whatever its order: the sums of digests."""
+
+    def __init__(self) -> None:
+        self.sums = [0, 0]
+
+    def add(self, *digests: pl.Series) -> None:
+        """Take in digests of as many values of both."""
+        for side, one in enumerate(digests):
+            self.sums[side] += int(one.to_numpy().sum())
+
+    @property
+    def are_same(self) -> bool:
+        """True when both held the same."""
+        return self.sums[0] % 2**64 == self.sums[1] % 2**64
 
 
 class _Feature:
@@ -27,12 +46,14 @@ class _Feature:
         self.total = 0.0
         self.largest: float | None = None
         self.first: Difference | None = None
+        self.values = _Values()
 
     def add(self, start: int, train: pl.DataFrame, serve: pl.DataFrame) -> None:
         """Compare the feature in rows that begin with number ``start``, from 0."""
         import numpy as np
 
         ours, theirs = train[self.name], serve[self.name]
+        self.values.add(ours.hash(SEED), theirs.hash(SEED))
         differs = np.zeros(train.height, dtype=bool)
         if ours.dtype.is_numeric() and theirs.dtype.is_numeric():
             differs = self._numbers(ours, theirs)
@@ -69,10 +90,21 @@ class _Feature:
         """What came of it."""
         mean = min(self.total, 1.7e308) / self.pairs if self.pairs else None
         sameness = Sameness.DIFFERS if self.rows else Sameness.SAME
-        return FeatureParity(self.name, sameness, self.rows, self.largest, mean, self.scale, self.first)
+        is_shuffled = bool(self.rows) and self.values.are_same
+        return FeatureParity(self.name, sameness, self.rows, self.largest, mean, self.scale, self.first, is_shuffled)
 
 
-def compare(train: Table, serve: Table, tolerance: float) -> tuple[int, int, tuple[FeatureParity, ...]]:
+@dataclass(slots=True)
+class Compared:
+    """What two tables have in common: rows of each, every feature, and whether the same rows stand in another order."""
+
+    rows_train: int
+    rows_serve: int
+    features: tuple[FeatureParity, ...]
+    is_shuffled: bool
+
+
+def compare(train: Table, serve: Table, tolerance: float) -> Compared:
     """The rows that both have, and every feature.
 
     Numbers are the same when they are no further apart than ``tolerance`` standard deviations of training's, or than
@@ -84,14 +116,18 @@ def compare(train: Table, serve: Table, tolerance: float) -> tuple[int, int, tup
     exact = {name for name, kind in shared.items() if kind is not Kind.FLOAT}
     features = {name: _Feature(name, scales.get(name, 0.0), 0.0 if name in exact else tolerance) for name in shared}
     rows = [0, 0]
+    whole = _Values()
     for start, left, right in _aligned(ours, theirs, shared, rows):
+        if shared:
+            whole.add(*(side.select(list(shared)).hash_rows(SEED) for side in (left, right)))
         for feature in features.values():
             feature.add(start, left, right)
     found = [
         features[name].result() if name in features else FeatureParity(name, Sameness.MISSING) for name in train.kinds
     ]
     found += [FeatureParity(name, Sameness.NEW) for name in serve.kinds if name not in train.kinds]
-    return rows[0], rows[1], tuple(found)
+    is_other = any(one.sameness is Sameness.DIFFERS for one in found)
+    return Compared(rows[0], rows[1], tuple(found), is_other and rows[0] == rows[1] and whole.are_same)
 
 
 def _kind(ours: Kind, theirs: Kind) -> Kind:

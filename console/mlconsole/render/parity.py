@@ -33,18 +33,22 @@ def _head(found: Parity) -> str:
     rows = min(found.rows_train, found.rows_serve)
     if found.rows_train != found.rows_serve:
         return f"✖ differs  training made {found.rows_train:,} rows, serving {found.rows_serve:,}"
+    if found.is_shuffled:
+        return f"✖ differs  serving made the same {rows:,} rows in another order: let both print them as they come"
     if first is None:
         same = sum(one.sameness is Sameness.SAME for one in found.features)
         return f"✔ same  {same} features in {rows:,} rows"
     name = clean(first.feature)
+    moved = next((one.feature for one in found.features if one.is_shuffled), "")
+    order = f"; the rows stand in another order, by {clean(moved)}" if moved and moved != first.feature else ""
     if first.sameness is Sameness.MISSING:
         return f"✖ missing  serving has no {name}"
     most = f", by {numbers.number(first.largest)} at most" if first.largest else ""
     head = f"✖ differs  {name} is the first: in {first.rows:,} of {rows:,} rows{most}"
     if first.first is None:
-        return head
+        return f"{head}{order}"
     train, serve = (clean(value, 40) or "nothing" for value in (first.first.train, first.first.serve))
-    return f"{head}; row {first.first.row:,}: {train} in training, {serve} in serving"
+    return f"{head}; row {first.first.row:,}: {train} in training, {serve} in serving{order}"
 
 
 def _row(one: FeatureParity) -> tuple[str, ...]:
@@ -52,7 +56,8 @@ def _row(one: FeatureParity) -> tuple[str, ...]:
     std = numbers.number(one.largest / one.scale) if one.largest and one.scale else ""
     amounts = (numbers.number(one.largest), numbers.number(one.mean), std) if is_off else ("", "", "")
     where = (f"{one.first.row:,}", clean(one.first.train, 20), clean(one.first.serve, 20)) if one.first else ("",) * 3
-    return (one.feature, WORDS[one.sameness], f"{one.rows:,}" if one.rows else "", *amounts, *where)
+    word = "✖ other rows" if one.is_shuffled else WORDS[one.sameness]
+    return (one.feature, word, f"{one.rows:,}" if one.rows else "", *amounts, *where)
 
 
 def document(found: Parity) -> dict[str, Any]:
@@ -67,6 +72,7 @@ def document(found: Parity) -> dict[str, Any]:
         "rows_train": found.rows_train,
         "rows_serve": found.rows_serve,
         "tolerance": found.tolerance,
+        "shuffled": found.is_shuffled,
         "features": [_feature(one) for one in found.features],
     }
 
@@ -80,5 +86,6 @@ def _feature(one: FeatureParity) -> dict[str, Any]:
         "largest": one.largest,
         "mean": one.mean,
         "std": one.scale,
+        "shuffled": one.is_shuffled,
         "first": None if first is None else {"row": first.row, "train": first.train, "serve": first.serve},
     }
