@@ -111,6 +111,18 @@ def test_values_that_go_missing_are_drift(cli: Program, data: Path) -> None:
     assert found["effect"] == pytest.approx(0.2)
 
 
+def test_a_column_that_had_no_value_and_has_some_is_drift_of_what_is_missing(cli: Program, data: Path) -> None:
+    (cli.cwd / "nothing.csv").write_text("x,y\n" + ",1\n" * 60)
+    (cli.cwd / "something.csv").write_text("x,y\n" + "".join(f"{i}.5,1\n" for i in range(60)))
+
+    for words in ((), ("--tests", "ks,missing")):
+        done = cli("drift", "compare", "nothing.csv", "something.csv", *words, "--json")
+
+        assert done.code == 6, done.err
+        moved = [(one["column"], one["test"]) for one in done.document["columns"] if one["verdict"] == "drift"]
+        assert moved == [("x", "missing")]
+
+
 def test_a_column_of_another_kind_is_a_schema_s_failure_and_not_tested(cli: Program, data: Path) -> None:
     table = [{**row, "age": "unknown" if i % 3 else row["age"]} for i, row in enumerate(rows(400))]
     for row in table:

@@ -300,6 +300,27 @@ def test_replay_says_what_was_said_and_what_other_thresholds_would_say(cli: Prog
     assert sum(one["verdict"] == "drift" for one in strict["windows"]) == 2
 
 
+def test_a_column_that_had_no_value_moves_no_other_one_in_what_is_kept(cli: Program, data: Path) -> None:
+    r = random.Random(SEED)
+
+    def rows(count: int, first: str) -> str:
+        return "new,age\n" + "".join(f"{first},{r.gauss(40, 10):.3f}\n" for _ in range(count))
+
+    (data / "train.csv").write_text(rows(1000, ""))
+    add(cli, window="rows:100")
+    (data / "live/1.csv").write_text(rows(100, ""))
+    (data / "live/2.csv").write_text(rows(100, "7") + rows(100, "a").partition("\n")[2])
+    cli("monitor", "check", "churn")
+
+    replayed = cli("monitor", "replay", "churn", "--tests", "wasserstein", "--json")
+
+    assert replayed.code == 0, replayed.err
+    assert [one["worst"] for one in replayed.document["windows"]] == ["age"] * 3
+    assert max(one["effect"] for one in replayed.document["windows"]) < 0.5
+    kept = cli.json("monitor", "show", "churn")["recent"]
+    assert [one["drifted"] for one in kept] == [0, 1, 1]  # The column that was empty, and not the age.
+
+
 def test_two_looks_at_once_judge_a_window_once(cli: Program, data: Path, session: Callable[[], Context]) -> None:
     add(cli, "--opens", "1/1")
     (data / "live" / "1.csv").write_text(table(200, shift=1))

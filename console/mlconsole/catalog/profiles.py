@@ -94,7 +94,11 @@ def _every(profile: Profile) -> Iterator[ColumnProfile]:
 
 
 def window_counts(baseline: Profile, window: Profile) -> bytes:
-    """The counts of a window that was counted on its baseline's grid, as bytes."""
+    """The counts of a window that was counted on its baseline's grid, as bytes.
+
+    The cells of a column are those of the baseline, also where a column that had no value there has some now: all that
+    is read of a window again is told by its place.
+    """
     out = array("d")
     own = {("", "", column.name): column for column in window.columns}
     own |= {(s.column, s.value, column.name): column for s in window.slices for column in s.columns}
@@ -102,14 +106,11 @@ def window_counts(baseline: Profile, window: Profile) -> bytes:
         found = own.get(place, ColumnProfile(column.name, column.kind, 0))
         out.extend(_facts(found))
         shape, wanted = found.shape, column.shape
-        if isinstance(shape, NumberShape):
-            out.extend(shape.counts)
-        elif isinstance(shape, CategoryShape):
-            out.extend([*shape.counts, shape.other])
-        elif isinstance(wanted, NumberShape):
-            out.extend([0.0] * len(wanted.counts))
+        if isinstance(wanted, NumberShape):
+            out.extend(shape.counts if isinstance(shape, NumberShape) else [0.0] * len(wanted.counts))
         elif isinstance(wanted, CategoryShape):
-            out.extend([0.0] * (len(wanted.values) + 1))
+            counts = [*shape.counts, shape.other] if isinstance(shape, CategoryShape) else None
+            out.extend(counts or [0.0] * (len(wanted.values) + 1))
     return zlib.compress(out.tobytes(), 1)
 
 

@@ -75,7 +75,8 @@ class Judged:
 
         if not self.effects.size or np.isnan(self.effects[window]).all():
             return "", "", 0.0, 0.0
-        weights = self.effects[window] / self.floors
+        with np.errstate(over="ignore"):
+            weights = self.effects[window] / self.floors
         place = int(np.nanargmax(weights))
         return *self.names[place], float(self.effects[window][place]), float(weights[place])
 

@@ -231,7 +231,8 @@ def _label(edges: np.ndarray, low: int, high: int, last: int, kind: Kind) -> str
 
 
 def stack_of(reference: ColumnProfile, windows: Sequence[ColumnProfile]) -> Stack:
-    """The stack of profiles that were counted on the reference's grid."""
+    """The stack of profiles that were counted on the reference's grid; where the reference has no value, only rows
+    and missing values are in it."""
     import numpy as np
 
     size = cells_of(reference)
@@ -239,7 +240,7 @@ def stack_of(reference: ColumnProfile, windows: Sequence[ColumnProfile]) -> Stac
     beyond = np.zeros((len(windows), 2))
     stds, means = np.zeros(len(windows)), np.zeros(len(windows))
     for place, one in enumerate(windows):
-        shape = one.shape
+        shape = one.shape if reference.shape is not None else None
         if isinstance(shape, NumberShape):
             counts[place] = np.frombuffer(shape.counts, dtype=np.float64)
             beyond[place] = shape.below, shape.above

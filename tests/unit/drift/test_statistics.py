@@ -170,7 +170,7 @@ def test_chi_square_is_the_more_careful_one_of_scipy_s_two(table: tuple[list[flo
     assert measured.p_value[0] == pytest.approx(max(pearson, ratio), rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["chi2", "psi", "jensen_shannon", "linf"])
+@pytest.mark.parametrize("name", ["chi2", "chi2_fit", "psi", "jensen_shannon", "linf", "cramers_v"])
 @pytest.mark.parametrize(("values", "of", "rows"), [(100, 1_000, 1_000), (100, 10_000, 100), (10, 10_000, 30)])
 def test_many_categories_are_called_no_more_often_than_the_level_says(
     name: str, values: int, of: int, rows: int
@@ -236,12 +236,25 @@ def test_total_variation_by_hand() -> None:
     assert measured.effect[0] == pytest.approx(0.2)
 
 
-def test_goodness_of_fit_is_that_of_scipy() -> None:
-    measured = tests.named("chi2_fit").categories(categories_of([500, 300, 200], [30, 40, 30]))  # type: ignore[misc]
+def test_goodness_of_fit_to_a_vast_reference_is_that_of_scipy() -> None:
+    many = categories_of([5e9, 3e9, 2e9], [35, 39, 26])
 
-    found = scipy.stats.chisquare([30, 40, 30], [50, 30, 20])
-    assert measured.p_value[0] == pytest.approx(found.pvalue, rel=1e-9)
-    assert measured.effect[0] == pytest.approx((found.statistic / 100) ** 0.5)
+    measured = tests.named("chi2_fit").categories(many)  # type: ignore[misc]
+
+    found = scipy.stats.chisquare([35, 39, 26], [50, 30, 20])
+    ratio = scipy.stats.power_divergence([35, 39, 26], [50, 30, 20], lambda_="log-likelihood")
+    assert measured.p_value[0] == pytest.approx(max(found.pvalue, ratio.pvalue), rel=1e-6)
+    assert measured.effect[0] == pytest.approx((found.statistic / 100) ** 0.5, rel=1e-6)
+
+
+def test_goodness_of_fit_to_a_reference_of_the_same_size_is_half_as_certain() -> None:
+    same = categories_of([500, 300, 200], [450, 330, 220])
+
+    measured = tests.named("chi2_fit").categories(same)  # type: ignore[misc]
+
+    found = scipy.stats.chisquare([450, 330, 220], [500, 300, 200])
+    halved = scipy.stats.chi2.sf(found.statistic / 2, 2)
+    assert measured.p_value[0] == pytest.approx(halved, rel=0.1) and measured.p_value[0] >= halved
 
 
 def test_jensen_and_shannon_s_distance_is_that_of_scipy_to_base_2() -> None:
