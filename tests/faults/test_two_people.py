@@ -105,5 +105,6 @@ def test_they_take_turns_and_nobody_ends_the_processes_of_the_other(people: tupl
     gate.touch()
     wait_until(lambda: bob.state("b1") == "succeeded", "bob's run to end")
     wait_until(lambda: bob.state("a2") == "succeeded", "the runs of the other to end without a command of theirs")
+    assert [bob.state("a2"), bob.state("b1")] == ["succeeded"] * 2
     left = [each for each in (place / "lab").iterdir() if not each.stat().st_mode & 0o020]
     assert left == []

@@ -122,12 +122,19 @@ def _sweep_line(key: str, group: list[JobLine]) -> JobLine:
 
 @record
 class StartParams:
-    """Nothing: whatever is due."""
+    """Whatever is due, now or until nothing is left."""
+
+    stay: bool = param(False, help="go on until none of your runs waits, unless a process of yours does so already")
 
 
 def start(ctx: Context, params: StartParams) -> Listing[Run]:
     """Bring the catalog up to date, and start the runs of this machine whose turn has come."""
     if not ctx.has_catalog:
+        return Listing("run", [])
+    if params.stay:
+        from mlconsole.actions.staying import stay  # 3 ms, for who stays
+
+        stay(ctx)
         return Listing("run", [])
     before = {run.number for run in ctx.catalog.runs.load(ctx.catalog.runs.live(), metrics=()) if run.state in WAITED}
     refresh(ctx)
@@ -140,7 +147,7 @@ def plan_start(ctx: Context, params: StartParams) -> Plan:
     steps: list[Step] = [Step("look at every live run")]
     if ctx.has_catalog:
         steps += [Step(f'start "{each.name}"', each.why) for each in job_lines(ctx) if each.why == "its turn has come"]
-    return Plan("job start", Effect.WRITE, tuple(steps), command="mlconsole job start")
+    return Plan("job start", Effect.WRITE, tuple(steps), command=f"mlconsole job start{' --stay' * params.stay}")
 
 
 def list_hosts(ctx: Context, params: NoParams) -> Listing[HostStatus]:

@@ -24,6 +24,7 @@ from mlconsole.catalog.leases import leases_of_gpus
 from mlconsole.catalog.machines import machine_of
 from mlconsole.catalog.observations import apply_observation, is_of_this_attempt, set_handle
 from mlconsole.catalog.run_changes import NewRun
+from mlconsole.catalog.sharing import is_shared
 from mlconsole.config import python
 from mlconsole.domain.gpu import GpuSnapshot
 from mlconsole.domain.jobs import Handle, JobSpec, Observation
@@ -78,6 +79,10 @@ def start_due(ctx: Context) -> list[int]:
             started.append(turn.starts.number)
     if not ctx.catalog.queue.anything(host)[0]:
         ctx.catalog.write(lambda db: _unmark(db, ctx))
+    elif is_shared(ctx.settings.home):
+        from mlconsole.actions.staying import leave_one  # 3 ms, where several users share a catalog
+
+        leave_one(ctx)
     return started
 
 

@@ -51,6 +51,7 @@ SELECT EXISTS (SELECT 1 FROM job WHERE host = :host AND waits = 1),
        EXISTS (SELECT 1 FROM job WHERE claim IS NOT NULL AND host = :host),
        EXISTS (SELECT 1 FROM job WHERE host = :host AND waits = 1 AND claim IS NULL AND gpus > 0)
 """
+SELECT_OWN = "SELECT EXISTS (SELECT 1 FROM job WHERE host = :host AND user = :user AND waits = 1 AND held_by = '')"
 SELECT_HELD_CPUS = """
 SELECT coalesce(sum(job.cpus), 0)
 FROM run
@@ -333,6 +334,10 @@ class Queue:
         """Whether runs wait on a host, whether some are being started, and whether a waiting one wants GPUs."""
         waits, claimed, gpus = self._store.read(SELECT_ANY, {"host": storable(host)})[0]
         return bool(waits), bool(claimed), bool(gpus)
+
+    def waits_for(self, host: str, user: str) -> bool:
+        """Whether runs of a user wait on a host that nobody holds back."""
+        return bool(self._store.read(SELECT_OWN, {"host": storable(host), "user": storable(user)})[0][0])
 
     def waiting(self, host: str, now: datetime) -> list[Waiting]:
         """All that wait for their turn on a host."""
