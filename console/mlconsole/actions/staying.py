@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.sync import refresh
-from mlconsole.config import python
+from mlconsole.config import launch_environment, python
 from mlconsole.errors import MlconsoleError
 
 EVERY_S = 2.0
@@ -36,7 +36,7 @@ def leave_one(ctx: Context) -> None:
     argv = [python(), "-P", "-m", "mlconsole", "--catalog", str(ctx.settings.home), "job", "start", "--stay"]
     files = [(os.POSIX_SPAWN_OPEN, stream, *null) for stream in range(3)]
     with suppress(OSError):
-        _left.append(os.posix_spawn(argv[0], argv, os.environ, file_actions=files, setsid=True))
+        _left.append(os.posix_spawn(argv[0], argv, launch_environment(), file_actions=files, setsid=True))
 
 
 def stay(ctx: Context) -> None:
