@@ -278,6 +278,21 @@ def test_one_part_goes_back_alone_and_the_others_stay_byte_identical(slot: tuple
     }
 
 
+def test_a_part_goes_back_to_one_that_was_good_and_not_to_one_that_was_taken_back(
+    slot: tuple[Program, str, Path],
+) -> None:
+    program, name, place = slot
+    program.json("env", "rollout", name, "v1", "--yes")
+    program.json("env", "rollout", name, "v2", "--yes")
+    assert program("env", "rollout", name, "v3", "--yes").code == 6 and live(place) == 0.7
+    program("release", "lift", "v3")
+
+    refused = program("rollback", name, "--axis", "model", "--to", "2", "--dry-run")
+    program.json("rollback", name, "--axis", "model", "--yes")
+
+    assert refused.code == 2 and live(place) == 0.5
+
+
 def test_a_part_that_cannot_go_back_alone_takes_the_fewest_along(slot: tuple[Program, str, Path]) -> None:
     program, name, _ = slot
     newer = f"newer-{name}"

@@ -99,8 +99,9 @@ def _one_axis(ctx: Context, base: Asked, present: Release, axis: Axis, to: str |
     solver = Companions(present.members, wanted, choices, healthy, refused=_refused(ctx))
     found = solver.solve()
     if found.members is None:
+        why = "; ".join(found.forced) or "what it would make is quarantined"
         raise ActionFailed(
-            f"Nothing that was ever released goes with {axis.value} {wanted.label}: {'; '.join(found.forced)}.",
+            f"Nothing that was ever released goes with {axis.value} {wanted.label}: {why}.",
             f"Choose another: mlconsole rollback {base.environment.name} --axis {axis.value} --to RELEASE",
         )
     members = by_axis(found.members.values())
@@ -119,7 +120,7 @@ def _known_name(ctx: Context, wanted: str) -> str:
 
 
 def _member(ctx: Context, environment: Environment, present: Release, axis: Axis, to: str | None) -> Member:
-    """The member to go back to: that of a release, or else the last one here that was another."""
+    """The member to go back to: that of a release, or else the last other one that was good here, or that was here."""
     now = present.members.get(axis)
     if to is not None:
         found = _earlier(ctx, environment, to).members.get(axis)
@@ -128,11 +129,15 @@ def _member(ctx: Context, environment: Environment, present: Release, axis: Axis
         if now is not None and found.digest == now.digest:
             raise UsageError(f'The {axis.value} of "{to}" is live already: {found.label}.')
         return found
-    for move in ctx.catalog.environments.moves(environment.number)[1:]:
-        found = ctx.catalog.releases.by_id(move.release_id).members.get(axis)
-        if found is not None and (now is None or found.digest != now.digest):
+    refused = ctx.catalog.releases.quarantines()
+    moves = [move.release_id for move in ctx.catalog.environments.moves(environment.number)[1:]]
+    for each in (*ctx.catalog.rollouts.good(environment.number), *moves):
+        found = ctx.catalog.releases.by_id(each).members.get(axis)
+        if each not in refused and found is not None and (now is None or found.digest != now.digest):
             return found
-    raise NotFound(f'"{environment.name}" never had another {axis.value}.', "Say which: --to RELEASE")
+    raise NotFound(
+        f'"{environment.name}" never had another {axis.value} that is not quarantined.', "Say which: --to RELEASE"
+    )
 
 
 def _healthy(ctx: Context, environment: Environment) -> list[frozenset[str]]:
