@@ -251,13 +251,46 @@ async def test_no_key_means_two_things_wherever_the_focus_is(reading: Stage) -> 
                 await has_no_conflict(user)
 
 
-async def test_the_footer_names_keys_that_do_what_it_says(reading: Stage) -> None:
-    async with opened(reading.console(Location("run", "live", cursor="log")), (160, 30)) as user:
+async def test_the_footer_names_keys_that_do_what_it_says(writing: Stage) -> None:
+    async with opened(writing.console(Location("run", "live", cursor="log")), (160, 30)) as user:
         acts = {action.key: action.word for action in user.app.actions_for(user.app.screen.offers)}
         own = user.app.screen.focused._bindings.key_to_bindings
         for key, word in list(user.app.screen.keys()):
             assert key not in own or acts.get(key) != word
         await user.sees("s stop", "r relaunch", "t tag")
+
+
+async def test_the_footer_of_a_read_only_console_names_nothing_that_changes_anything(reading: Stage) -> None:
+    async with opened(reading.console(), (160, 30)) as user:
+        await user.sees("space mark", "L logs")
+        await user.sees_no("l launch", "s stop", "r relaunch", "t tag")
+
+
+@pytest.mark.parametrize("place", ["overview", "runs"])
+async def test_the_footer_of_runs_follows_the_cursor_and_the_marks(writing: Stage, place: str) -> None:
+    async with opened(writing.console(Location(place, line="sort:name")), (100, 30)) as user:
+        await user.sees("▌ broken", "r relaunch", "l launch")
+        await user.sees_no("s stop", "c compare")
+        assert user.text.count("/ filter") == 1
+        await user.presses("space")
+        await user.sees("1 marked", "c compare", "s stop")
+        await user.presses("U", "/")
+        await user.types("name:live" if place == "overview" else "live")
+        await user.presses("enter")
+        await user.sees("▌ live", "s stop", "l launch")
+        await user.sees_no("c compare")
+
+
+async def test_a_run_alone_is_compared_with_what_is_marked_or_told_how(writing: Stage) -> None:
+    async with opened(writing.console(Location("runs", line="sort:name"))) as user:
+        await user.presses("c")
+        await user.sees("one run alone. Mark others with space")
+        await user.presses("space", "c")
+        await user.sees("Compare 2 runs", "broken")
+        user.app.go(Location("run", "live"))
+        await user.sees("Run live")
+        await user.presses("c")
+        await user.sees("Compare 2 runs", "broken", "live")
 
 
 async def test_the_palette_finds_actions_and_places_and_says_why_one_is_off(reading: Stage) -> None:
@@ -450,8 +483,10 @@ async def test_help_is_a_word_behind_the_colon_and_no_filter(reading: Stage, pla
         await user.sees_no("Keys here", "fits the filter")
 
 
-async def test_going_back_leads_to_the_row_that_was_left(reading: Stage) -> None:
-    async with opened(reading.console()) as user:
+@pytest.mark.parametrize("place", ["overview", "runs"])
+async def test_going_back_leads_to_the_row_that_was_left(reading: Stage, place: str) -> None:
+    async with opened(reading.console(Location(place))) as user:
+        await user.sees("▌")
         await user.presses("j", "j", "j")
         standing = user.app.screen.cursor_name()
         await user.presses("enter")
@@ -459,7 +494,7 @@ async def test_going_back_leads_to_the_row_that_was_left(reading: Stage) -> None
         await user.presses("minus")
         await user.waits(lambda: getattr(user.app.screen, "cursor_name", str)() == standing, "the same row")
         await user.presses("minus")
-        await user.sees("This is where you began")
+        await user.sees("This is where you began" if place == places.HOME else "Runs")
 
 
 async def test_a_click_on_a_title_sorts_and_another_turns_it_round(reading: Stage) -> None:
@@ -572,8 +607,8 @@ async def test_what_is_not_there_is_said_in_its_place_until_it_is(reading: Stage
         )
 
 
-async def test_the_audit_leads_to_its_run_and_one_that_has_ended_is_not_to_be_stopped(reading: Stage) -> None:
-    async with opened(reading.console(Location("audit", line="launch")), (120, 30)) as user:
+async def test_the_audit_leads_to_its_run_and_one_that_has_ended_is_not_to_be_stopped(writing: Stage) -> None:
+    async with opened(writing.console(Location("audit", line="launch")), (120, 30)) as user:
         await user.presses("enter")
         await user.sees("Run live", "s stop")
         user.app.go(Location("run", "broken", cursor="log"))

@@ -16,11 +16,13 @@ class Keyed:
         name: the action's.
         key: as Textual names it.
         wants: what the cursor must stand on, or several things; see :attr:`~mlconsole.actions.base.Option.cursor`.
+        only_reads: it changes nothing, and is there in a console that is read-only.
     """
 
     name: str
     key: str
     wants: frozenset[str] = frozenset()
+    only_reads: bool = False
 
     @property
     def word(self) -> str:
@@ -33,21 +35,21 @@ _MODEL, _ENVIRONMENT = frozenset({"model_name", "model_version"}), frozenset({"e
 _ALERT, _MONITOR, _FIRING = frozenset({"alert"}), frozenset({"monitor"}), frozenset({"firing"})
 KEYED: tuple[Keyed, ...] = (
     Keyed("launch", "l"),
-    Keyed("run show", "enter", _RUN),
-    Keyed("run logs", "L", _RUN),
+    Keyed("run show", "enter", _RUN, only_reads=True),
+    Keyed("run logs", "L", _RUN, only_reads=True),
     Keyed("run stop", "s", _MARKED),
     Keyed("run relaunch", "r", _RUN),
-    Keyed("run compare", "c", _MARKED),
+    Keyed("run compare", "c", _MARKED, only_reads=True),
     Keyed("run tag", "t", _RUN),
     Keyed("run rename", "m", _RUN),
     Keyed("run delete", "D", _MARKED),
-    Keyed("run export", "x", _MARKED),
-    Keyed("report", "R", _MARKED),
-    Keyed("report monitor", "P", _MONITOR),
+    Keyed("run export", "x", _MARKED, only_reads=True),
+    Keyed("report", "R", _MARKED, only_reads=True),
+    Keyed("report monitor", "P", _MONITOR, only_reads=True),
     Keyed("teardown", "T", _MARKED),
     Keyed("gpu keep", "K", frozenset({"gpu"})),
     Keyed("model alias", "a", _MODEL),
-    Keyed("lineage page", "W", frozenset({"node"})),
+    Keyed("lineage page", "W", frozenset({"node"}), only_reads=True),
     Keyed("env rollout", "p", _ENVIRONMENT),
     Keyed("env abort", "u", _ENVIRONMENT),
     Keyed("env repair", "M", _ENVIRONMENT),

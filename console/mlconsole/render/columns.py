@@ -111,7 +111,7 @@ def column(key: str) -> RunColumn:
 def _value(run: Run, place: Field) -> str:
     kind, key = place.kind, place.name
     if kind in (FieldKind.ANY, FieldKind.METRIC) and key in run.metrics:
-        return numbers.number(getattr(run.metrics[key], place.aggregate))
+        return numbers.measured(getattr(run.metrics[key], place.aggregate))
     if kind in (FieldKind.ANY, FieldKind.PARAM) and key in run.params:
         value = run.params[key]
         return numbers.number(value) if isinstance(value, (int, float)) else str(value)

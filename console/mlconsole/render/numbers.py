@@ -24,6 +24,14 @@ def number(value: float | None) -> str:
     return f"{value:.3e}"
 
 
+def measured(value: float | None) -> str:
+    """A metric in a column of such: zeros at its end stay, so that decimals stand in line; 12.0 epochs are 12."""
+    if isinstance(value, float) and (value == 0 or 0.01 <= abs(value) < 999.95):
+        is_whole = value.is_integer() and abs(value) > 1
+        return number(value) if is_whole else f"{value:#.4g}"
+    return number(value)
+
+
 def counted(count: int, thing: str) -> str:
     """``1 file``, ``1,000 files``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"

@@ -59,7 +59,7 @@ def _points(sweep: Sweep, now: datetime) -> list[str]:
     titles = ("ID", *(name.upper() for name in names), "STATE", "TIME", *metrics)
     rows = []
     for run in sweep.runs:
-        values = [numbers.number(run.metrics[key].last) if key in run.metrics else "-" for key in metrics]
+        values = [numbers.measured(run.metrics[key].last) if key in run.metrics else "-" for key in metrics]
         point = [str(run.params.get(name, "?")) for name in names]
         rows.append((run.id, *point, mark_of(run).word, numbers.duration(run.duration_s(now)), *values))
     return table([clean(title) for title in titles], rows, set(range(2 + len(names), len(titles))))

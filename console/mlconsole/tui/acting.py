@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlconsole import actions
@@ -21,6 +21,7 @@ from mlconsole.tui.widgets.dialog import FormDialog, PlanDialog, TextDialog
 
 if TYPE_CHECKING:
     from mlconsole.tui.console import Console
+    from mlconsole.tui.screens.base import PlaceScreen
 
 SHOWN_BY = {
     "run show": "run",
@@ -78,10 +79,22 @@ class Acting:
                 given[field.name] = found
         if screen is not None:
             given = screen.widened(name, given)
+        if name == "run compare" and screen is not None:
+            given = {"runs": self._compared(given["runs"], screen)}
+            if len(given["runs"]) < 2:
+                console.say("run compare: this is one run alone. Mark others with space, then c.", "warn")
+                return
         if name in SHOWN_BY:
             self._navigate(name, given)
         else:
             self._ask_params(action, given)
+
+    def _compared(self, runs: Sequence[str], screen: PlaceScreen) -> tuple[str, ...]:
+        """What is compared: one run alone means that one and whatever else is marked or under the cursor."""
+        if len(runs) > 1:
+            return tuple(runs)
+        here = screen.filled("run")
+        return tuple(dict.fromkeys((*sorted(self._console.marks), *runs, *([str(here)] if here else []))))
 
     def why_off(self, action: Action[Any]) -> str:
         """Why an action cannot be begun here; empty when it can."""

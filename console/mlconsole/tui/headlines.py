@@ -123,7 +123,7 @@ def burn_spans(burn: Burn) -> list[Span]:
     """What burns, how much of it for nothing, and what today has come to."""
     spans: list[Span] = [("burn ", "label"), (per_hour(burn.microusd_per_h), "strong")]
     if burn.idle_microusd_per_h:
-        spans.append((f"  {per_hour(burn.idle_microusd_per_h)} of it idle", "warn"))
+        spans.append((f"  {per_hour(burn.idle_microusd_per_h)} idle", "warn"))
     return [*spans, ("  today ", "label"), (numbers.money(burn.today_microusd), "value")]
 
 
@@ -132,8 +132,8 @@ def month_spans(burn: Burn) -> list[Span]:
     return [
         ("  month ", "label"),
         (numbers.money(burn.month_microusd), "value"),
-        (f" → {numbers.money(burn.forecast_microusd)}", "value"),
-        (" at this rate", "dim"),
+        (f", {numbers.money(burn.forecast_microusd)}", "value"),
+        (" by its end", "dim"),
     ]
 
 

@@ -168,11 +168,17 @@ class PlaceScreen(Screen[None]):
             spans += more
         self.show_line("keys", [*spans, *always])
 
+    def wanted_keys(self) -> Sequence[str]:
+        """The actions whose keys matter here, those that matter most first."""
+        return self.shown_keys
+
     def keys(self) -> list[tuple[str, str]]:
         """The keys that matter here, with a word for each, the ones that matter most first."""
-        wanted = {action.name: action for action in self.console.actions_for(self.offers)}
+        may_change = not self.console.ctx.settings.read_only
+        fitting = self.console.actions_for(self.offers)
+        wanted = {action.name: action for action in fitting if may_change or action.only_reads}
         taken = self.focused._bindings.key_to_bindings if self.focused is not None else {}
-        found = [wanted[name] for name in self.shown_keys if name in wanted]
+        found = [wanted[name] for name in self.wanted_keys() if name in wanted]
         return [(action.key, action.word) for action in found if action.key not in taken]
 
     def on_resize(self) -> None:

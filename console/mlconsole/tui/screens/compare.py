@@ -95,7 +95,7 @@ class CompareScreen(SectionScreen):
         is_first = self._seen is None
         self._seen = seen
         runs = seen.comparison.runs
-        self.console.names[self.location.target] = f"{len(runs)} runs"
+        self.console.names[self.location.target] = f"{len(runs)} run{'s' * (len(runs) != 1)}"
         table = self.query_one(Table)
         table.empty = "Nothing to compare: mark runs with space, then c."
         rows = rows_of(seen.comparison)

@@ -20,6 +20,7 @@ from mlconsole.tui import headlines
 from mlconsole.tui.places import Location
 from mlconsole.tui.run_pages import main_metric
 from mlconsole.tui.screens.lists import ListScreen
+from mlconsole.tui.screens.run_keys import RunKeysScreen
 from mlconsole.tui.sources import points_of
 from mlconsole.tui.widgets.columns import Column
 from mlconsole.tui.widgets.line import Line, Span
@@ -32,11 +33,10 @@ HEADLINES = ("alerts", "live", "gpus", "money")
 TROUBLE_FOR = timedelta(days=1)
 
 
-class OverviewScreen(ListScreen):
+class OverviewScreen(RunKeysScreen, ListScreen):
     """Trouble of the last day first, then what runs, then what has ended."""
 
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
-    shown_keys: ClassVar[tuple[str, ...]] = ("launch", "run stop", "run logs")
     columns: ClassVar[tuple[Column, ...]] = (
         Column("name", "RUN", width=18, least=12, most=40, priority=0),
         Column("state", "STATE", width=13, least=11, priority=1),
@@ -123,7 +123,7 @@ class OverviewScreen(ListScreen):
         points = points_of(self.console.ctx.catalog, run, key)
         values = points.values if isinstance(points, MetricHistory) else points.lasts
         line = course(values, SPARK_CELLS, is_ascii=self.console.look.is_ascii)
-        return clean(key), numbers.number(run.metrics[key].last), line
+        return clean(key), numbers.measured(run.metrics[key].last), line
 
     def open(self, key: str) -> Location:
         """The run's page."""

@@ -10,17 +10,17 @@ from textual.widget import Widget
 
 from mlconsole.domain.query import Query
 from mlconsole.tui.places import Location
-from mlconsole.tui.screens.tables import TableScreen
+from mlconsole.tui.screens.run_keys import RunKeysScreen
 from mlconsole.tui.sources import RunsSource, column_keys, columns
 from mlconsole.tui.typed import STATES, command_of
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.prompt import Prompt
 from mlconsole.tui.widgets.rows import Row
 from mlconsole.tui.widgets.table import Table
-from mlconsole.tui.widgets.table_messages import MarksChanged, Selected, Tallied
+from mlconsole.tui.widgets.table_messages import Selected, Tallied
 
 
-class RunsScreen(TableScreen):
+class RunsScreen(RunKeysScreen):
     """All runs, newest first unless the line says otherwise."""
 
     CSS_PATH = "runs.tcss"
@@ -30,7 +30,6 @@ class RunsScreen(TableScreen):
     ]
     filter_help: ClassVar[str] = "part of a name; state:failed  val/loss<0.3  lr=0.1  tag:x  user:me  sort:-val/acc"
     offers: ClassVar[frozenset[str]] = frozenset({"run", "marked"})
-    shown_keys: ClassVar[tuple[str, ...]] = ("launch", "run stop", "run compare", "run relaunch", "run tag")
 
     def __init__(self, location: Location, query: Query) -> None:
         super().__init__(location, query)
@@ -89,10 +88,6 @@ class RunsScreen(TableScreen):
         """True when the first rows are there, or the words why there are none."""
         return super().is_ready and (self.table.is_answered or self.table.error is not None)
 
-    def keys(self) -> list[tuple[str, str]]:
-        """The keys that matter here."""
-        return [("enter", "open"), ("space", "mark"), ("/", "filter"), *super().keys()]
-
     def filled(self, cursor: str) -> Any:
         """The run under the cursor, or the marked runs."""
         key = self.table.cursor_key
@@ -138,13 +133,7 @@ class RunsScreen(TableScreen):
         if self._rows.notes and not self.query_one(Prompt).is_open:
             self.say(" ".join(self._rows.notes), "warn")
 
-    def on_table_marks_changed(self, event: MarksChanged) -> None:
-        """Say how many are marked."""
-        self.show_title()
-
     def show_title(self, right: Sequence[Span] = ()) -> None:
-        """The title, with how many runs there are and how many are marked."""
-        marked = len(self.console.marks)
-        marks: list[Span] = [(f"{marked} marked  ", "mark")] if marked else []
+        """The title, with how many runs there are."""
         total = "" if self._total is None else f"{self._total:,} run{'s' * (self._total != 1)}"
-        super().show_title([*marks, (total, "dim"), *right])
+        super().show_title([(total, "dim"), *right])

@@ -86,7 +86,7 @@ class FedTable(TableView):
         if self._is_fed:
             self._is_answered, self.error, self._is_stale = False, None, False
             self._feed.turn_to(source)
-            self._feed.ask(self._reread(self.cursor_key or ""))
+            self._feed.ask(self._reread(self.cursor_key or self._wanted_cursor))
             self._announce_slowness()
 
     def look_again(self) -> None:
