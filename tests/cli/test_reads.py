@@ -138,7 +138,7 @@ def test_a_column_may_be_any_field_a_filter_may_name(lab: Program) -> None:
     head, row = lab("run", "list", "alpha", "--columns", columns).out.splitlines()
 
     assert head.split()[3:] == ["min(loss)", "count(loss)", "lr", "team", "CREATED", "COST", "TAGS"]
-    assert row.split()[4:8] == ["0.2", "5", "0.1", "nlp"]
+    assert row.split()[4:8] == ["0.2000", "5", "0.1", "nlp"]
 
 
 def test_a_limited_list_says_that_there_is_more(lab: Program) -> None:

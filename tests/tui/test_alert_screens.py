@@ -47,7 +47,8 @@ async def test_one_screen_says_what_was_done_in_the_night_why_and_what_was_held_
     async with opened(morning.console(Location("policies")), (200, 30)) as user:
         await user.sees("POLICY / FIRING", "retrain", "acts", "1 fired, 1 held back", "✔ done", "■ held")
         await user.sees("cool-down: it fired 0:26:00 ago", "drift.opened monitor:fares", "calm", "never")
-        await user.sees("deploy", "1 to decide", "? proposed", "a person decides", "d accept", "n decline")
+        await user.sees("deploy", "1 to decide", "? proposed", "a person decides")
+        await user.sees_no("d accept", "n decline")
         await user.types("/held")
         await user.presses("enter")
         await user.sees("cool-down")
@@ -87,6 +88,7 @@ async def test_a_key_says_yes_to_a_proposal_and_another_that_somebody_is_at_an_a
     writing = stage(tmp_path / "home", read_only=False)
     a_night(writing.home, title=HOSTILE)
     async with opened(writing.console(Location("policies")), (120, 40)) as user:
+        await user.sees("d accept", "n decline")
         await user.presses("g", "j", "d")
         await user.sees('the policy "deploy" proposes: run tag', "Enter does it")
         await user.presses("enter")
