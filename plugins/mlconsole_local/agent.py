@@ -142,7 +142,7 @@ def _started(folder: str, start: "Record", here: "Record") -> "Record":
         reason = "" if shim.is_alive(supervisor["pid"], supervisor["start"]) else "its supervisor is gone; it runs on"
         return {
             "state": "stopping" if shim.read(folder, "stop.json") else "running",
-            "reason": reason if program else "its supervisor has not written the exit record yet",
+            "reason": reason if program else "its program has ended; how, its supervisor is about to write down",
             "evidence": "pid %d %s" % (child["pid"], "is alive" if program else "has ended"),
             "host": start["host"],
             "started_at": start["started_at"],

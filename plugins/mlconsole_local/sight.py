@@ -142,7 +142,7 @@ class Sight:
         return Observation(
             start["token"],
             State.STOPPING if folder.read("stop") else State.RUNNING,
-            reason=reason if program else "its supervisor has not written the exit record yet",
+            reason=reason if program else "its program has ended; how, its supervisor is about to write down",
             evidence=f"pid {pid} is alive" if program else f"pid {pid} has ended",
             host=start["host"],
             started_at=_time(start["started_at"]),
