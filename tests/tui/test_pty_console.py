@@ -114,6 +114,23 @@ def test_taking_over_the_first_picture_leaves_every_cell_as_a_whole_repaint_does
         assert looks(term) == taken_over
 
 
+@pytest.mark.parametrize("has_catalog", [True, False])
+def test_standard_error_may_go_elsewhere(tmp_path: Path, has_catalog: bool) -> None:
+    if has_catalog:
+        make(tmp_path / "lab", 5)
+    command = f"exec {sys.executable} -m mlconsole --catalog {tmp_path / 'lab'} 2>{tmp_path / 'errors'}"
+    with PtyTerm(["sh", "-c", command], 100, 20) as term:
+        term.wait_for("Runs")
+        term.send("?")
+        term.wait_for("Esc closes")
+        term.send("escape")
+        term.wait_gone("Esc closes")
+        term.send("q")
+        assert term.wait_exit() == 0
+
+    assert (tmp_path / "errors").read_text() == ""
+
+
 def looks(term: PtyTerm) -> list[list[tuple[object, ...]]]:
     """Every cell of the terminal with all that is seen of it: on a blank, its background and its lines."""
     lines = []

@@ -30,7 +30,8 @@ from mlconsole.tui.painted_app import PaintedApp
 from mlconsole.tui.places import Location
 from mlconsole.tui.questions import Questions
 from mlconsole.tui.screens.base import PlaceScreen
-from mlconsole.tui.takeover import TakeOverDriver
+from mlconsole.tui.start import WEB_DRIVER
+from mlconsole.tui.takeover import TakeOverDriver, TerminalDriver
 from mlconsole.tui.turns import Turns
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.look import Look
@@ -84,7 +85,9 @@ class Console(PaintedApp[None]):
         picture: Picture | None = None,
         usual: Sequence[str] = (),
     ) -> None:
-        super().__init__(driver_class=TakeOverDriver if picture else None, ansi_color=True)
+        in_browser = WEB_DRIVER in ctx.settings.terminal
+        driver = TakeOverDriver if picture else None if in_browser else TerminalDriver
+        super().__init__(driver_class=driver, ansi_color=True)
         self.animation_level = "none"
         self.no_color = self.no_color or not ctx.settings.color
         self.ctx = ctx

@@ -1,7 +1,9 @@
-"""Takes the terminal over from the first picture: it is on the alternate screen already, and stays as it is."""
+"""Textual's driver on standard output, and one that takes the terminal over from the first picture."""
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -9,8 +11,18 @@ from textual.drivers.linux_driver import LinuxDriver
 ALTERNATE = "\x1b[?1049h"
 
 
-class TakeOverDriver(LinuxDriver):
-    """Textual's driver, which does not open the alternate screen a first time: terminals would clear it."""
+class TerminalDriver(LinuxDriver):
+    """Textual's driver on standard output, where it writes to standard error: ``2>/dev/null`` hides no screen."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if isinstance(sys.__stdout__, TextIOWrapper):
+            sys.__stdout__.reconfigure(errors="backslashreplace")  # as standard error does
+            self._file = sys.__stdout__
+
+
+class TakeOverDriver(TerminalDriver):
+    """A driver that does not open the alternate screen a first time: it is there, and terminals would clear it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
