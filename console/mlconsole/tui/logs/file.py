@@ -11,7 +11,7 @@ import stat
 from enum import Enum
 from pathlib import Path
 
-BLOCK = 1 << 18  # Half of a core's second-level cache: a block is still there when it is looked through.
+BLOCK = 1 << 20  # A quarter of it stays in a second-level cache, yet costs a fifth more to search: four times the reads.
 _PROBE = 64
 
 
