@@ -288,3 +288,13 @@ def test_a_changed_audit_row_is_found_with_exit_code_6(own_lab: Program) -> None
 
     assert (done.code, done.out) == (6, "")
     assert "row 1" in done.err
+
+
+def test_an_audit_log_without_its_links_outside_is_not_vouched_for(own_lab: Program) -> None:
+    own_lab.json("run", "tag", "alpha", "good")
+    (own_lab.home / "audit-heads").unlink()
+
+    done = own_lab("audit", "verify")
+
+    assert (done.code, done.out) == (6, "")
+    assert "audit-heads" in done.err and "cut tail" in done.err

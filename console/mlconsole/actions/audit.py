@@ -10,6 +10,8 @@ from mlconsole.domain.results import Done, Listing
 from mlconsole.errors import CheckFailed
 from mlconsole.records import record
 
+COMPARE = "Compare with a backup: mlconsole restore --dry-run FILE"
+
 
 @record
 class AuditParams:
@@ -28,13 +30,17 @@ def verify(ctx: Context, params: NoParams) -> Done:
     """Check the chain of the audit log.
 
     Raises:
-        CheckFailed: a row was changed, removed or put elsewhere; the message names the first one.
+        CheckFailed: a row was changed, removed or put elsewhere, and the message names the first one; or nothing is
+            left to tell whether rows were cut off the end.
     """
-    bad = ctx.catalog.audit.first_bad()
+    audit = ctx.catalog.audit
+    bad = audit.first_bad()
     if bad is not None:
+        raise CheckFailed(f"The audit log is broken at row {bad}.", COMPARE)
+    if audit.newest(1) and not audit.anchor_path.exists():
         raise CheckFailed(
-            f"The audit log is broken at row {bad}.",
-            "Compare with a backup: mlconsole restore --dry-run FILE",
+            f'The rows of the audit log are whole, but "{audit.anchor_path}" is gone: a cut tail would not show.',
+            COMPARE,
         )
     return Done("audit", "The audit log is whole.")
 
