@@ -17,7 +17,7 @@ import numpy as np
 from drift_columns import AWKWARD, NUMBERS, Draw
 from drift_columns import kinds as every_kind
 
-from mlconsole.domain.drift import CategoryShape, ColumnProfile, Kind, Profile, Rule
+from mlconsole.domain.drift import DRAWERS, CategoryShape, ColumnProfile, Kind, Profile, Rule, drawer
 from mlconsole.drift.compare import Plan
 from mlconsole.drift.grid import FEWEST_TO_NAME
 from mlconsole.drift.profile import NumberTally
@@ -39,7 +39,9 @@ def reference(r: np.random.Generator, kinds: Kinds, rows: int = REFERENCE_ROWS) 
             counts = r.multinomial(rows, draw)
             named = np.flatnonzero(counts >= FEWEST_TO_NAME)
             known = tuple(int(c) for c in counts[named])
-            shape = CategoryShape(tuple(str(i) for i in named), known, rows - sum(known), len(draw))
+            rest = in_drawers(np.where(counts >= FEWEST_TO_NAME, 0, counts))
+            drawers = tuple(int(count) for count in rest)
+            shape = CategoryShape(tuple(str(i) for i in named), known, rows - sum(known), len(draw), drawers=drawers)
             columns.append(ColumnProfile(name, Kind.TEXT, rows, shape=shape))
             continue
         values = np.sort(draw(r, rows))
@@ -52,6 +54,11 @@ def reference(r: np.random.Generator, kinds: Kinds, rows: int = REFERENCE_ROWS) 
     return Profile("reference", rows, tuple(columns))
 
 
+def in_drawers(counts: np.ndarray) -> np.ndarray:
+    """Counts of the values that are not named, by the drawers that those belong in."""
+    return np.bincount([drawer(str(i)) for i in range(len(counts))], counts, DRAWERS)
+
+
 def window(r: np.random.Generator, profile: Profile, kinds: Kinds, n: int, shifts: dict[int, float]) -> np.ndarray:
     """The numbers of one window, as the catalog keeps them."""
     out: list[np.ndarray] = []
@@ -60,8 +67,11 @@ def window(r: np.random.Generator, profile: Profile, kinds: Kinds, n: int, shift
         facts[0] = n
         if isinstance(draw, np.ndarray):
             assert isinstance(column.shape, CategoryShape)
-            own = r.multinomial(n, draw)[[int(value) for value in column.shape.values]].astype(float)
-            out += [facts, own, np.array([n - own.sum()])]
+            counts = r.multinomial(n, draw)
+            named = [int(value) for value in column.shape.values]
+            own = counts[named].astype(float)
+            counts[named] = 0
+            out += [facts, own, in_drawers(counts)]
             continue
         assert column.shape is not None and not isinstance(column.shape, CategoryShape)
         tally = NumberTally(column.shape.edges)

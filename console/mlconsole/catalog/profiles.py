@@ -68,7 +68,7 @@ def _column(column: ColumnProfile) -> dict[str, Any]:
     elif isinstance(column.shape, CategoryShape):
         other = column.shape
         named = {"values": other.values, "counts": other.counts, "other": other.other}
-        shape = {**named, "distinct": other.distinct, "more": other.is_more}
+        shape = {**named, "distinct": other.distinct, "more": other.is_more, "drawers": other.drawers}
     lost = [column.nulls, column.empties, column.nans, column.infinities, column.invalid]
     return {"name": column.name, "kind": column.kind.value, "rows": column.rows, "lost": lost, "shape": shape}
 
@@ -81,7 +81,7 @@ def _profile(found: dict[str, Any]) -> ColumnProfile:
         shape = NumberShape(edges, counts, *own["facts"])
     elif own is not None:
         values = (tuple(own["values"]), tuple(own["counts"]), own["other"], own["distinct"], own["more"])
-        shape = CategoryShape(*values)
+        shape = CategoryShape(*values, tuple(own.get("drawers", ())))
     nulls, empties, nans, infinities, invalid = found["lost"]
     head = (found["name"], Kind(found["kind"]), found["rows"])
     return ColumnProfile(*head, nulls, empties, nans, infinities, invalid, shape)
@@ -109,8 +109,11 @@ def window_counts(baseline: Profile, window: Profile) -> bytes:
         if isinstance(wanted, NumberShape):
             out.extend(shape.counts if isinstance(shape, NumberShape) else [0.0] * len(wanted.counts))
         elif isinstance(wanted, CategoryShape):
-            counts = [*shape.counts, shape.other] if isinstance(shape, CategoryShape) else None
-            out.extend(counts or [0.0] * (len(wanted.values) + 1))
+            rest = len(wanted.drawers) or 1
+            if isinstance(shape, CategoryShape):
+                out.extend([*shape.counts, *(shape.drawers if wanted.drawers else (shape.other,))])
+            else:
+                out.extend([0.0] * (len(wanted.values) + rest))
     return zlib.compress(out.tobytes(), 1)
 
 
@@ -152,10 +155,13 @@ def window_profile(baseline: Profile, data: bytes, label: str, rows: int) -> Pro
             place += len(cells)
             shape = NumberShape(wanted.edges, cells, *facts[6:]) if sum(cells) else None
         elif isinstance(wanted, CategoryShape):
-            cells = numbers[place : place + len(wanted.values) + 1]
+            named = len(wanted.values)
+            cells = numbers[place : place + named + (len(wanted.drawers) or 1)]
             place += len(cells)
-            counts = tuple(int(count) for count in cells[:-1])
-            shape = CategoryShape(wanted.values, counts, int(cells[-1]), int(facts[6])) if sum(cells) else None
+            counts, rest = ([int(count) for count in part] for part in (cells[:named], cells[named:]))
+            told = (wanted.values, tuple(counts), sum(rest), int(facts[6]))
+            drawers = tuple(rest) if wanted.drawers else ()
+            shape = CategoryShape(*told, drawers=drawers) if sum(cells) else None
         own, nulls, empties, nans, infinities, invalid = (int(fact) for fact in facts[:6])
         head = (column.name, column.kind, own)
         columns.append(ColumnProfile(*head, nulls, empties, nans, infinities, invalid, shape))

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlconsole.domain.drift import (
+    DRAWERS,
     MISSING,
     Bin,
+    CategoryShape,
     ColumnProfile,
     ColumnResult,
     DriftReport,
@@ -29,6 +31,7 @@ MOST_INVALID = 0.05
 """From this share of values that are not of the column's kind, the column is of another kind."""
 LARGEST_EXACT = 2.0**53
 FEWEST_STEPS = 1_000
+RARE = f"most values are rare, and are compared in {DRAWERS} parts"
 ROUNDED = "numbers beyond 2^53 are rounded: a change of their last digits alone is not seen"
 
 
@@ -151,11 +154,19 @@ def results_of(stack: Stack, plan: Plan) -> list[list[ColumnResult]]:
             found.insert(0, [_silent(stack, i, "no values to compare") for i in range(len(stack.rows))])
         else:
             found = _noted(found, note)
+    if _is_mostly_rare(stack.reference):
+        found = _noted(found, RARE)
     return _noted(found, ROUNDED) if _is_rounded(stack.reference) else found
 
 
 def _noted(found: list[list[ColumnResult]], note: str) -> list[list[ColumnResult]]:
     return [[replace(one, note=one.note or note) for one in windows] for windows in found]
+
+
+def _is_mostly_rare(column: ColumnProfile) -> bool:
+    """True where most values of the reference occur too seldom to be compared by name."""
+    shape = column.shape
+    return isinstance(shape, CategoryShape) and shape.other > sum(shape.counts)
 
 
 def _is_rounded(column: ColumnProfile) -> bool:

@@ -6,7 +6,16 @@ from array import array
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mlconsole.domain.drift import CategoryShape, ColumnProfile, Kind, NumberShape, Profile, SliceProfile
+from mlconsole.domain.drift import (
+    DRAWERS,
+    CategoryShape,
+    ColumnProfile,
+    Kind,
+    NumberShape,
+    Profile,
+    SliceProfile,
+    drawer,
+)
 from mlconsole.drift.grid import Cut, Grid
 
 if TYPE_CHECKING:
@@ -95,6 +104,7 @@ class ValueTally:
     def __init__(self, values: tuple[str, ...]) -> None:
         self.counts = dict.fromkeys(values, 0)
         self.total = self.blank = 0
+        self.drawers = [0] * DRAWERS
         self.others: set[str] = set()
         self.is_more = False
 
@@ -104,15 +114,15 @@ class ValueTally:
         self.total += len(series)
         if counted.height > MOST_DISTINCT:
             self.is_more = True
-            is_blank = counted.to_series(0).str.strip_chars().str.len_bytes() == 0
-            counted = counted.filter(counted.to_series(0).is_in(list(self.counts)) | is_blank)
         for value, count in counted.iter_rows():
             text = str(value)
             if not text or text.isspace():
                 self.blank += int(count)
             if text in self.counts:
                 self.counts[text] += int(count)
-            elif len(self.others) < MOST_DISTINCT:
+                continue
+            self.drawers[drawer(text)] += int(count)
+            if len(self.others) < MOST_DISTINCT:
                 self.others.add(text)
             else:
                 self.is_more = True
@@ -123,7 +133,8 @@ class ValueTally:
             return None
         counts = tuple(self.counts.values())
         distinct = len(self.others) + sum(count > 0 for count in counts)
-        return CategoryShape(tuple(self.counts), counts, self.total - sum(counts), distinct, self.is_more)
+        other = self.total - sum(counts)
+        return CategoryShape(tuple(self.counts), counts, other, distinct, self.is_more, tuple(self.drawers))
 
 
 class ColumnTally:

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlconsole.domain.drift import OTHER, CategoryShape, ColumnProfile, Kind, NumberShape, moment_words
+from mlconsole.domain.drift import (
+    DRAWERS,
+    OTHER,
+    CategoryShape,
+    ColumnProfile,
+    Kind,
+    NumberShape,
+    drawer,
+    moment_words,
+)
 from mlconsole.drift.grid import FEWEST_TO_NAME, MOST_VALUES
 
 if TYPE_CHECKING:
@@ -69,12 +78,15 @@ class Categories:
         current: W by K counts of the windows.
         surely_named: from how many expected values on the reference is certain to have named a category; 0 where no
             value is among the others. See :meth:`pooled`.
+        places: of each category the cell that it is counted in where it might as well not have been named; empty where
+            all such are counted in the last one.
     """
 
     labels: tuple[str, ...]
     reference: np.ndarray
     current: np.ndarray
     surely_named: float = 0.0
+    places: tuple[int, ...] = ()
 
     @property
     def effective(self) -> np.ndarray:
@@ -98,16 +110,36 @@ class Categories:
         """
         import numpy as np
 
-        ours = np.broadcast_to(self.reference, self.current.shape)
-        both = ours + self.current
-        n, m = ours.sum(axis=1), self.current.sum(axis=1)
-        share = both / (n + m)[:, None]
-        rare = (share * np.minimum(n, m)[:, None] < FEWEST_EXPECTED) | (share * n[:, None] < self.surely_named)
-        rare[:, -1] |= self.surely_named > 0
+        ours, theirs = self._in_drawers()
+        n, m = ours.sum(axis=1), theirs.sum(axis=1)
+        share = (ours + theirs) / (n + m)[:, None]
+        rare = share * np.minimum(n, m)[:, None] < FEWEST_EXPECTED
+        if not self.places:
+            rare |= share * n[:, None] < self.surely_named
+            rare[:, -1] |= self.surely_named > 0
         parts = []
-        for counts in (ours, self.current):
+        for counts in (ours, theirs):
             rest = np.where(rare, counts, 0.0).sum(axis=1, keepdims=True)
             parts.append(np.hstack([np.where(rare, 0.0, counts), rest]))
+        return parts[0], parts[1]
+
+    def _in_drawers(self) -> tuple[np.ndarray, np.ndarray]:
+        """The counts with what the reference might as well not have named in its drawer.
+
+        Which drawer a value belongs in does not hang on how often it came up: drawers are as full as they are by
+        chance alone, and rare values that all became others fill other ones.
+        """
+        import numpy as np
+
+        ours, theirs = np.broadcast_to(self.reference, self.current.shape), self.current
+        if not self.places:
+            return ours, theirs
+        n, m = ours.sum(axis=1), theirs.sum(axis=1)
+        share = (ours + theirs) / (n + m)[:, None]
+        moved = share * n[:, None] < self.surely_named
+        moved[:, len(self.places) - DRAWERS :] = False
+        to = np.eye(len(self.places))[list(self.places)]
+        parts = [np.where(moved, 0.0, counts) + np.where(moved, counts, 0.0) @ to for counts in (ours, theirs)]
         return parts[0], parts[1]
 
 
@@ -164,8 +196,19 @@ class Stack:
 
         shape = self.reference.shape
         assert isinstance(shape, CategoryShape)
-        counts = np.array([*shape.counts, shape.other], dtype=np.float64)
-        return Categories((*shape.values, OTHER), counts, self.counts, _surely_named(shape))
+        surely_named = _surely_named(shape)
+        if not shape.drawers:
+            counts = np.array([*shape.counts, shape.other], dtype=np.float64)
+            return Categories((*shape.values, OTHER), counts, self.counts, surely_named)
+        named = len(shape.values)
+        if not shape.other:
+            rest = self.counts[:, named:].sum(axis=1, keepdims=True)
+            current = np.hstack([self.counts[:, :named], rest])
+            return Categories((*shape.values, OTHER), np.array([*shape.counts, 0.0]), current)
+        counts = np.array([*shape.counts, *shape.drawers], dtype=np.float64)
+        places = (*(named + drawer(value) for value in shape.values), *range(named, named + DRAWERS))
+        labels = (*shape.values, *(f"{OTHER}, part {i + 1} of {DRAWERS}" for i in range(DRAWERS)))
+        return Categories(labels, counts, self.counts, surely_named, places)
 
     def most_bins(self) -> np.ndarray:
         """Into how many bins each window is cut: ten, fewer where they would hold less than five values."""
@@ -246,7 +289,7 @@ def stack_of(reference: ColumnProfile, windows: Sequence[ColumnProfile]) -> Stac
             beyond[place] = shape.below, shape.above
             stds[place], means[place] = shape.std, shape.mean
         elif isinstance(shape, CategoryShape):
-            counts[place] = [*shape.counts, shape.other]
+            counts[place] = _cells(reference, shape)
     rows = np.array([one.rows for one in windows], dtype=np.int64)
     missing = np.array([one.missing for one in windows], dtype=np.int64)
     return Stack(reference, rows, missing, counts, beyond, stds, means)
@@ -257,4 +300,10 @@ def cells_of(column: ColumnProfile) -> int:
     shape = column.shape
     if isinstance(shape, NumberShape):
         return len(shape.counts)
-    return len(shape.values) + 1 if isinstance(shape, CategoryShape) else 0
+    return len(shape.values) + (len(shape.drawers) or 1) if isinstance(shape, CategoryShape) else 0
+
+
+def _cells(reference: ColumnProfile, shape: CategoryShape) -> list[int]:
+    """The counts of a window's values, with drawers where the reference has them."""
+    has_drawers = isinstance(reference.shape, CategoryShape) and bool(reference.shape.drawers)
+    return [*shape.counts, *(shape.drawers if has_drawers else (shape.other,))]

@@ -91,7 +91,7 @@ def _row(one: ColumnResult, has_slices: bool) -> tuple[str, ...]:
     chance = [f"{value:.2g}" if value is not None else "" for value in (one.p_value, one.q_value)]
     floor = numbers.number(one.floor) if one.floor else ""
     own = (one.column, one.test, numbers.number(one.effect), floor, *chance, WORDS[one.verdict])
-    row = (*own, f"{one.n_current:,}", moved(one) or one.note)
+    row = (*own, f"{one.n_current:,}", "; ".join(word for word in (moved(one), one.note) if word))
     return (one.slice, *row) if has_slices else row
 
 

@@ -218,6 +218,35 @@ def test_a_category_that_is_certain_to_be_named_is_seen_to_move(
     assert measured.p_value[0] < 1e-9
 
 
+def rare_values(count: int, rows: int, r: np.random.Generator, begins: str = "z") -> list[str]:
+    return [f"{begins}{i}" for i in r.integers(0, count, rows)]
+
+
+def chance_of(reference: list[str], current: list[str]) -> float:
+    """The chance by chi2 of two columns of texts, as a monitor compares them."""
+    import polars as pl
+
+    looked = Survey({"x": ColumnSurvey(Kind.TEXT)}, len(reference))
+    looked.columns["x"].look_at(pl.Series("x", reference), None)
+    cut = grid_of([looked], is_stored=True).cuts["x"]
+    profiles = []
+    for values in (reference, current):
+        tally = ColumnTally("x", cut)
+        tally.add(pl.DataFrame({"x": values}))
+        profiles.append(tally.profile())
+    categories = stack_of(profiles[0], [profiles[1]]).categories()
+    return float(tests.named("chi2").categories(categories).p_value[0])  # type: ignore[misc]
+
+
+def test_rare_values_that_became_others_are_seen_though_none_has_a_name() -> None:
+    r = np.random.default_rng(SEED)
+    before = rare_values(2_000, 20_000, r)
+
+    assert chance_of(before, rare_values(2_000, 2_000, r)) > 0.01
+    assert chance_of(before, rare_values(500, 2_000, r, begins="new")) < 1e-4
+    assert chance_of(before, [*rare_values(2_000, 1_800, r), *["z1"] * 200]) < 1e-4
+
+
 def test_a_bin_that_is_empty_on_both_sides_adds_nothing_to_the_stability_index() -> None:
     both = [
         tests.named("psi").categories(one).effect[0]

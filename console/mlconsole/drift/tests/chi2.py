@@ -25,8 +25,8 @@ TEST = DriftTest(
         "categories, numbers (in bins), times",
         0.05,
         "share, 0 to 1 (total variation)",
-        "effect: half the sum of |q - p|. Categories with fewer than 5 expected values are one, and those that a "
-        "stored profile might as well not have named",
+        "effect: half the sum of |q - p|. Rare values that have no name in the profile, or might as well, are "
+        "in 16 parts, by a digest of each; what has fewer than 5 expected values is one",
         "asymptotic, contingency table of 2 by K without Yates' correction: the smaller of Pearson's statistic and "
         "the likelihood ratio, chi-square with K - 1 degrees",
         "Pearson 1900; Wilks 1938; Cochran, Some Methods for Strengthening the Common Chi-Square Tests, 1954",
