@@ -58,7 +58,10 @@ def plan_add(ctx: Context, params: AddParams) -> Plan:
     size = sum(one.key.size for one in found)
     command = shlex.join(["mlconsole", "dataset", "add", params.path, f"--name={name}"])
     steps = (
-        Step(f"read what was touched since the last time of {len(found)} files, {size:,} bytes", source.text),
+        Step(
+            f"read what was touched since the last time of {len(found)} file{'s' * (len(found) != 1)}, {size:,} bytes",
+            source.text,
+        ),
         Step(f'keep their manifest as a version of "{name}", unless that content is one already; copy nothing', name),
     )
     return Plan("dataset add", Effect.WRITE, steps, command=command)

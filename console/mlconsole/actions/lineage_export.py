@@ -54,7 +54,7 @@ def export(ctx: Context, params: ExportParams) -> Iterator[TextChunk]:
             yield TextChunk(text.encode("ascii"), "file")
     else:
         count = write_pieces(params.output, lines)
-        ctx.say(f'Wrote {count:,} events to "{params.output}".')
+        ctx.say(f'Wrote {count:,} event{"s" * (count != 1)} to "{params.output}".')
 
 
 def _lines(ctx: Context, numbers: Sequence[int], *, with_rollouts: bool) -> Iterator[str]:

@@ -52,7 +52,7 @@ def write(ctx: Context, params: PageParams) -> Done:
     write_text(params.output, page(start, nodes, edges, ctx.clock(), notes))
     for note in notes:
         ctx.say(note)
-    told = f'Wrote {len(nodes)} things around "{start.label}" to "{params.output}".'
+    told = f'Wrote {len(nodes)} thing{"s" * (len(nodes) != 1)} around "{start.label}" to "{params.output}".'
     return Done("lineage_page", told, fields={"path": os.path.abspath(params.output), "nodes": len(nodes)})
 
 

@@ -91,7 +91,10 @@ def plan(ctx: Context, params: ReproduceParams) -> Plan:
     where = params.python or (f"packages from {params.wheels}" if params.wheels else "packages from the index")
     data = [one.name for one in details.artifacts if one.kind == "dataset"]
     steps = (
-        Step(f"check {len(data)} datasets against what was recorded: {', '.join(data[:3]) or 'none'}", run.id),
+        Step(
+            f"check {len(data)} dataset{'s' * (len(data) != 1)} against what was recorded: {', '.join(data[:3]) or 'none'}",
+            run.id,
+        ),
         Step(f"check out commit {(run.commit or 'unknown')[:12]} with its changes", params.repo or run.cwd),
         Step(f"have an interpreter with the {packages} recorded packages", where),
         Step(f"launch {shlex.join(run.command)}", "backend local"),

@@ -69,7 +69,7 @@ def export(ctx: Context, params: ExportParams) -> Iterator[TextChunk]:
         yield TextChunk(text.encode("utf-8", "backslashreplace"), "file")
     else:
         write_text(params.output, text)
-        ctx.say(f'Wrote {len(runs)} runs to "{params.output}".')
+        ctx.say(f'Wrote {len(runs)} run{"s" * (len(runs) != 1)} to "{params.output}".')
 
 
 def _json(ctx: Context, runs: list[Run], history: bool, now: datetime) -> str:
