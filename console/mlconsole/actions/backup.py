@@ -15,6 +15,7 @@ from mlconsole.domain.results import Done
 from mlconsole.domain.times import iso
 from mlconsole.errors import ActionFailed, CatalogError, NotFound
 from mlconsole.records import record
+from mlconsole.render.numbers import counted
 
 
 @record
@@ -58,17 +59,15 @@ def backup(ctx: Context, params: BackupParams) -> Done:
     if params.with_files and _tar(target).exists():
         raise ActionFailed(f'"{_tar(target)}" is there already.', "Choose another name.")
     found = backups.make(ctx.settings.database, target)
-    message = f'Backed up {_runs(found.runs)} to "{target}"; their logs and artifacts are not in it (--with-files).'
+    message = (
+        f'Backed up {counted(found.runs, "run")} to "{target}"; their logs and artifacts are not in it (--with-files).'
+    )
     fields: dict[str, object] = {"file": str(target), "runs": found.runs, "size_bytes": found.size_bytes}
     if params.with_files:
         _pack(ctx.settings.runs, _tar(target))
-        message = f'Backed up {_runs(found.runs)} to "{target}", and their files to "{_tar(target)}".'
+        message = f'Backed up {counted(found.runs, "run")} to "{target}", and their files to "{_tar(target)}".'
         fields["files"] = str(_tar(target))
     return Done("backup", message, fields=fields)
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'s' * (count != 1)}"
 
 
 def _tar(target: Path) -> Path:
@@ -111,7 +110,7 @@ def plan_restore(ctx: Context, params: RestoreParams) -> Plan:
     path = ctx.settings.database
     _refuse_itself(source, path)
     newest = f", the newest of {iso(found.newest_at)}" if found.newest_at else ""
-    steps = [Step(f'check and copy "{source}": {_runs(found.runs)}{newest}', str(ctx.settings.home))]
+    steps = [Step(f'check and copy "{source}": {counted(found.runs, "run")}{newest}', str(ctx.settings.home))]
     if path.exists():
         steps.append(
             Step(f"set the present catalog aside ({_present(ctx)})", f"{path.parent}/catalog-set-aside-TIME.db")
@@ -128,7 +127,7 @@ def _present(ctx: Context) -> str:
         found = backups.judge(ctx.settings.database)
     except CatalogError as error:
         return error.message
-    return f"{_runs(found.runs)}"
+    return f"{counted(found.runs, 'run')}"
 
 
 def _refuse_itself(source: Path, path: Path) -> None:
@@ -150,7 +149,7 @@ def restore(ctx: Context, params: RestoreParams) -> Done:
     now: datetime = ctx.clock()
     aside = backups.put_in_place(ctx.settings.database, source, now)
     taken_in = ctx.catalog.ingest.rescan(now)
-    message = f'Restored {_runs(found.runs)} from "{source}".'
+    message = f'Restored {counted(found.runs, "run")} from "{source}".'
     if aside is not None:
         message += f' What was there is now "{aside}".'
     fields = {"runs": found.runs, "set_aside": None if aside is None else str(aside), "log_bytes": taken_in}

@@ -14,6 +14,7 @@ from mlconsole.domain.results import Done
 from mlconsole.domain.times import parse_when
 from mlconsole.errors import ActionFailed, UsageError
 from mlconsole.records import record
+from mlconsole.render.numbers import counted
 
 AXES = (Axis.EXPERIMENT, Axis.USER, Axis.RUN, Axis.GPU, Axis.HOST)
 
@@ -55,7 +56,7 @@ def report(ctx: Context, params: CostReportParams) -> Done:
     )
     write_text(params.output, cost_report.page(found, now))
     days = len({each.day for each in found.days})
-    told = f'Wrote what {days} day{"s" * (days != 1)} cost to "{params.output}".'
+    told = f'Wrote what {counted(days, "day")} cost to "{params.output}".'
     return Done("report", told, fields={"path": os.path.abspath(params.output)})
 
 

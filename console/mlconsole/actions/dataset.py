@@ -29,6 +29,7 @@ from mlconsole.domain.results import Listing
 from mlconsole.domain.times import to_us
 from mlconsole.errors import ActionFailed, UsageError
 from mlconsole.records import record
+from mlconsole.render.numbers import counted
 
 
 @record
@@ -59,7 +60,7 @@ def plan_add(ctx: Context, params: AddParams) -> Plan:
     command = shlex.join(["mlconsole", "dataset", "add", params.path, f"--name={name}"])
     steps = (
         Step(
-            f"read what was touched since the last time of {len(found)} file{'s' * (len(found) != 1)}, {size:,} bytes",
+            f"read what was touched since the last time of {counted(len(found), 'file')}, {size:,} bytes",
             source.text,
         ),
         Step(f'keep their manifest as a version of "{name}", unless that content is one already; copy nothing', name),

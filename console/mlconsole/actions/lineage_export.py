@@ -16,6 +16,7 @@ from mlconsole.domain.runs import Run
 from mlconsole.errors import Interrupted, NotFound, UsageError
 from mlconsole.records import record
 from mlconsole.render.documents import dumps
+from mlconsole.render.numbers import counted
 from mlconsole.render.openlineage import Execution, Thing, events, job_facets, job_name, outcome_of, run_facets, unnamed
 
 AT_ONCE = 200
@@ -54,7 +55,7 @@ def export(ctx: Context, params: ExportParams) -> Iterator[TextChunk]:
             yield TextChunk(text.encode("ascii"), "file")
     else:
         count = write_pieces(params.output, lines)
-        ctx.say(f'Wrote {count:,} event{"s" * (count != 1)} to "{params.output}".')
+        ctx.say(f'Wrote {counted(count, "event")} to "{params.output}".')
 
 
 def _lines(ctx: Context, numbers: Sequence[int], *, with_rollouts: bool) -> Iterator[str]:

@@ -15,6 +15,7 @@ from mlconsole.domain.results import Done
 from mlconsole.errors import UsageError
 from mlconsole.records import record
 from mlconsole.render.lineage_page import page
+from mlconsole.render.numbers import counted
 
 MOST = 500
 
@@ -52,7 +53,7 @@ def write(ctx: Context, params: PageParams) -> Done:
     write_text(params.output, page(start, nodes, edges, ctx.clock(), notes))
     for note in notes:
         ctx.say(note)
-    told = f'Wrote {len(nodes)} thing{"s" * (len(nodes) != 1)} around "{start.label}" to "{params.output}".'
+    told = f'Wrote {counted(len(nodes), "thing")} around "{start.label}" to "{params.output}".'
     return Done("lineage_page", told, fields={"path": os.path.abspath(params.output), "nodes": len(nodes)})
 
 

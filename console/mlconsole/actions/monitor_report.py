@@ -10,6 +10,7 @@ from mlconsole.actions.files import write_text
 from mlconsole.domain.plans import Effect
 from mlconsole.domain.results import Done
 from mlconsole.records import record
+from mlconsole.render.numbers import counted
 
 BINS = 20
 
@@ -35,7 +36,7 @@ def report(ctx: Context, params: MonitorReportParams) -> Done:
     found = page(ctx, params.name)
     write_text(params.output, monitor_report.page(found, histograms(found, BINS), ctx.clock()))
     windows = len(found.state.windows)
-    told = f'Wrote {windows} window{"s" * (windows != 1)} of "{params.name}" to "{params.output}".'
+    told = f'Wrote {counted(windows, "window")} of "{params.name}" to "{params.output}".'
     return Done("report", told, fields={"path": os.path.abspath(params.output)})
 
 

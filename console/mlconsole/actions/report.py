@@ -17,6 +17,7 @@ from mlconsole.domain.runs import Run
 from mlconsole.errors import NotFound, UsageError
 from mlconsole.records import record
 from mlconsole.render.figures import Curve, curve
+from mlconsole.render.numbers import counted
 from mlconsole.render.report import Report, page
 
 MOST_RUNS = 200
@@ -61,7 +62,7 @@ def report(ctx: Context, params: ReportParams) -> Done:
     write_text(params.output, page(made, ctx.clock()))
     for note in notes:
         ctx.say(note)
-    told = f'Wrote {len(runs)} run{"s" * (len(runs) != 1)} to "{params.output}".'
+    told = f'Wrote {counted(len(runs), "run")} to "{params.output}".'
     return Done("report", told, fields={"path": os.path.abspath(params.output)})
 
 

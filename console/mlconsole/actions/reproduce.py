@@ -92,7 +92,7 @@ def plan(ctx: Context, params: ReproduceParams) -> Plan:
     data = [one.name for one in details.artifacts if one.kind == "dataset"]
     steps = (
         Step(
-            f"check {len(data)} dataset{'s' * (len(data) != 1)} against what was recorded: {', '.join(data[:3]) or 'none'}",
+            f"check {counted(len(data), 'dataset')} against what was recorded: {', '.join(data[:3]) or 'none'}",
             run.id,
         ),
         Step(f"check out commit {(run.commit or 'unknown')[:12]} with its changes", params.repo or run.cwd),

@@ -18,6 +18,7 @@ from mlconsole.domain.results import Done
 from mlconsole.domain.runs import Run
 from mlconsole.errors import ActionFailed, UsageError
 from mlconsole.records import record
+from mlconsole.render.numbers import counted
 
 MANY = 5
 """From so many runs on, deleting wants words to be typed."""
@@ -115,7 +116,7 @@ def delete(ctx: Context, params: DeleteParams) -> Done:
         _remove_folder(_folder(ctx, run), ctx.settings.runs)
     return Done(
         "run",
-        f"Deleted {len(runs)} run{'s' * (len(runs) != 1)}.",
+        f"Deleted {counted(len(runs), 'run')}.",
         fields={"deleted": [run.id for run in runs]},
     )
 

@@ -19,6 +19,7 @@ from mlconsole.domain.runs import Run
 from mlconsole.errors import UsageError
 from mlconsole.records import record
 from mlconsole.render.documents import Document, dumps, metric_document, plain, run_document
+from mlconsole.render.numbers import counted
 
 FIXED = (
     "id",
@@ -69,7 +70,7 @@ def export(ctx: Context, params: ExportParams) -> Iterator[TextChunk]:
         yield TextChunk(text.encode("utf-8", "backslashreplace"), "file")
     else:
         write_text(params.output, text)
-        ctx.say(f'Wrote {len(runs)} run{"s" * (len(runs) != 1)} to "{params.output}".')
+        ctx.say(f'Wrote {counted(len(runs), "run")} to "{params.output}".')
 
 
 def _json(ctx: Context, runs: list[Run], history: bool, now: datetime) -> str:

@@ -14,7 +14,7 @@ from mlconsole.errors import BackendUnreachable
 from mlconsole.plugin_api import Backend, Carries
 from mlconsole.recorder import git
 from mlconsole.records import record, replace
-from mlconsole.render.numbers import size
+from mlconsole.render.numbers import counted, size
 
 
 @record
@@ -59,7 +59,7 @@ def _carried(spec: JobSpec, backend: Carries, names: list[str], whole: str) -> l
 
 
 def _sized(files: int, size_bytes: int) -> str:
-    return f"{files:,} file{'' if files == 1 else 's'}, {size(size_bytes)}"
+    return f"{counted(files, 'file')}, {size(size_bytes)}"
 
 
 def take(ctx: Context, folder: str) -> Copy:

@@ -13,6 +13,7 @@ from mlconsole.domain.compare import ComparedRow, Comparison, compare
 from mlconsole.domain.query import Query
 from mlconsole.domain.runs import Run
 from mlconsole.render import numbers
+from mlconsole.render.numbers import counted
 from mlconsole.render.sanitise import cell_width, clean
 from mlconsole.render.states import mark_of
 from mlconsole.tui.places import Location
@@ -95,7 +96,7 @@ class CompareScreen(SectionScreen):
         is_first = self._seen is None
         self._seen = seen
         runs = seen.comparison.runs
-        self.console.names[self.location.target] = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+        self.console.names[self.location.target] = counted(len(runs), "run")
         table = self.query_one(Table)
         table.empty = "Nothing to compare: mark runs with space, then c."
         rows = rows_of(seen.comparison)

@@ -19,6 +19,7 @@ from mlconsole.domain.queue_rows import JobLine
 from mlconsole.domain.runs import Run
 from mlconsole.plugin_api import Probe
 from mlconsole.render import numbers
+from mlconsole.render.numbers import counted
 from mlconsole.render.queue_tables import share, silence
 from mlconsole.render.states import MARKS, mark_of
 from mlconsole.tui.places import Location
@@ -205,7 +206,7 @@ class JobsScreen(ListScreen):
         words = [f"{share(host.cpus_free, host.cpus)} CPUs free" if host.cpus is not None else ""]
         words += [f"{share(host.gpus_free, host.gpus)} GPUs free" if host.gpus else ""]
         words += [f"seen {numbers.duration(host.age_s)} ago" if host.age_s >= 2 else "", host.reason]
-        jobs = "" if host.jobs is None else f"{host.jobs} job{'s' * (host.jobs != 1)}"
+        jobs = "" if host.jobs is None else counted(host.jobs, "job")
         known = "; ".join(word for word in words if word) or "no limit on CPU slots, no GPU"
         cells: tuple[Cell, ...] = ((f"  {host.name}", "name"), (host.state, token), BLANK, (jobs, "value"))
         return Row(f"{HOST}{host.backend} {host.name}", (*cells, (host.backend, "dim"), (known, "dim")), (), HOST)

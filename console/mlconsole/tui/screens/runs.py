@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from mlconsole.domain.query import Query
+from mlconsole.render.numbers import counted
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.run_keys import RunKeysScreen
 from mlconsole.tui.sources import RunsSource, column_keys, columns
@@ -135,5 +136,5 @@ class RunsScreen(RunKeysScreen):
 
     def show_title(self, right: Sequence[Span] = ()) -> None:
         """The title, with how many runs there are."""
-        total = "" if self._total is None else f"{self._total:,} run{'s' * (self._total != 1)}"
+        total = "" if self._total is None else counted(self._total, "run")
         super().show_title([(total, "dim"), *right])

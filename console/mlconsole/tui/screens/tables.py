@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 
 from mlconsole.domain.query import Query, parse
 from mlconsole.errors import QueryError
+from mlconsole.render.numbers import counted
 from mlconsole.render.sanitise import clean
 from mlconsole.tui.places import Location
 from mlconsole.tui.screens.base import PlaceScreen
@@ -143,7 +144,7 @@ class TableScreen(PlaceScreen):
 
         def copy(rows: Sequence[Row]) -> None:
             lines = ["\t".join(names), *("\t".join(clean(text) for text, _ in row.cells) for row in rows)]
-            self.console.copy("\n".join(lines), f"{len(rows)} row{'s' * (len(rows) != 1)}")
+            self.console.copy("\n".join(lines), counted(len(rows), "row"))
 
         self.console.reads.do(lambda: self.ask_rows(keys), copy)
 

@@ -8,6 +8,7 @@ from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 
+from mlconsole.render.numbers import counted
 from mlconsole.tui.logs.pager import Pager
 from mlconsole.tui.logs.pattern import typed
 from mlconsole.tui.widgets import log_messages
@@ -120,7 +121,7 @@ class LogView(FedLog):
         rows = self._seen.rows if self._seen is not None else ()
         lines = list(dict.fromkeys(row.shown for row in rows))
         if lines:
-            count = f"{len(lines):,} line{'s' * (len(lines) != 1)}"
+            count = counted(len(lines), "line")
             self.post_message(self.CopyWanted("\n".join(line.text for line in lines), count))
 
     # The prompt.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlconsole.render import numbers
+from mlconsole.render.numbers import counted
 from mlconsole.tui.logs.frame import Frame, Hunt, Source
 from mlconsole.tui.widgets.line import Span
 from mlconsole.tui.widgets.look import Look
@@ -35,7 +36,7 @@ def _following(frame: Frame, look: Look, is_ended: bool) -> list[Span]:
         return [(f"{look.glyph('▾', 'v')} following", "state.running")]
     spans: list[Span] = [(f"{look.glyph('║', '|')} paused", "warn")]
     if frame.unread:
-        spans += [(f"  {_count(frame.unread, 'new line')}", "strong"), ("  F follows", "dim")]
+        spans += [(f"  {counted(frame.unread, 'new line')}", "strong"), ("  F follows", "dim")]
     return spans
 
 
@@ -43,7 +44,7 @@ def _filtered(hunt: Hunt | None) -> list[Span]:
     if hunt is None:
         return []
     words = "without" if hunt.is_inverted else "only"
-    count = "" if hunt.total is None else f" {_count(hunt.total, 'line')}"
+    count = "" if hunt.total is None else f" {counted(hunt.total, 'line')}"
     return [(f"  {words} ", "dim"), (hunt.pattern.label, "accent"), (count, "dim")]
 
 
@@ -65,9 +66,5 @@ def _layout(frame: Frame, column: int) -> list[Span]:
 def _position(frame: Frame) -> list[Span]:
     known = [row.number for row in frame.rows if row.number is not None]
     where = f"{known[0]:,}-{known[-1]:,}" if known else ""
-    total = "" if frame.lines is None else f" of {_count(frame.lines, 'line')}"
+    total = "" if frame.lines is None else f" of {counted(frame.lines, 'line')}"
     return [(f"{numbers.size(frame.size)}  ", "dim"), (f"{where}{total}".strip(), "value")]
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
