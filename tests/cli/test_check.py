@@ -183,6 +183,8 @@ def test_a_line_with_too_many_fields_another_separator_and_an_open_quote_are_tol
     write(cli.cwd / "open.csv", [*["1,2", "3,4"] * 1000, '5,"six', "7,8"])
     torn = cli("dataset", "check", "open.csv", "--json").document
     assert [one["check"] for one in torn["findings"] if one["level"] == "note"] == ["quotes"]
+    (failure,) = [one for one in torn["findings"] if one["level"] == "failure"]
+    assert failure["check"] == "readable" and "a quote is opened and not closed" in failure["message"]
 
 
 def test_expectations_that_were_edited_are_not_written_over(cli: Program, data: Path) -> None:

@@ -111,6 +111,17 @@ def test_values_that_go_missing_are_drift(cli: Program, data: Path) -> None:
     assert found["effect"] == pytest.approx(0.2)
 
 
+def test_rows_behind_a_quote_that_is_not_closed_are_not_lost_without_a_word(cli: Program, data: Path) -> None:
+    lines = [f"{i}.5,a\n" for i in range(400)]
+    (cli.cwd / "whole.csv").write_text("x,c\n" + "".join(lines))
+    (cli.cwd / "torn.csv").write_text("x,c\n" + "".join([*lines[:200], '1,"a\n', *lines[200:]]))
+
+    torn = cli("drift", "compare", "whole.csv", "torn.csv")
+    assert torn.code == 1 and "a quote is opened and not closed" in torn.err
+    checked = cli("dataset", "check", "torn.csv")
+    assert checked.code != 0 and "quote" in checked.out + checked.err
+
+
 def test_a_column_that_had_no_value_and_has_some_is_drift_of_what_is_missing(cli: Program, data: Path) -> None:
     (cli.cwd / "nothing.csv").write_text("x,y\n" + ",1\n" * 60)
     (cli.cwd / "something.csv").write_text("x,y\n" + "".join(f"{i}.5,1\n" for i in range(60)))

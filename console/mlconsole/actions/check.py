@@ -50,7 +50,7 @@ def check_data(ctx: Context, params: CheckParams) -> CheckReport:
     unread: Unread = {}
     table, digest = table_named(ctx, params.data, skipping(unread))
     report = report_of(table, expected, ctx.clock().timestamp(), unread) if table.files else None
-    if report is None or all(file.path in unread for file in table.files):
+    if report is None or (not report.rows and all(file.path in unread for file in table.files)):
         raise ActionFailed(next(iter(unread.values())))
     if params.infer:
         _infer(ctx, params.infer, table)

@@ -15,7 +15,7 @@ from mlconsole.dialects import NO_VALUE
 from mlconsole.domain.drift import Kind
 from mlconsole.drift.files import TableFile
 from mlconsole.drift.kinds import json_row, json_text, kind_of_type, times
-from mlconsole.drift.opening import clear, separator_of, unpacked
+from mlconsole.drift.opening import clear, need_all_rows, separator_of, unpacked
 from mlconsole.errors import UsageError
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ def _separated(file: TableFile, path: str, kinds: Mapping[str, Kind]) -> Iterato
         for piece in scan.collect_batches(maintain_order=True):
             yield _finished(piece, kinds, names)
             done += piece.height
+        need_all_rows(file, done)
         return
     except pl.exceptions.ComputeError as error:
         if "parse" not in str(error) and "utf-8" not in str(error):
@@ -178,6 +179,8 @@ def _separated(file: TableFile, path: str, kinds: Mapping[str, Kind]) -> Iterato
     scan = pl.scan_csv(path, separator=separator, glob=False, infer_schema=False, encoding="utf8-lossy").select(names)
     for piece in scan.slice(done).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
         yield pl.DataFrame([part for one in piece.get_columns() for part in _tried(one, kinds[one.name])])
+        done += piece.height
+    need_all_rows(file, done)
 
 
 def _finished(piece: pl.DataFrame, kinds: Mapping[str, Kind], names: Sequence[str]) -> pl.DataFrame:
