@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ import pytest
 from source import CORE, PLUGINS, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 LINTER = PROJECT["tool"]["importlinter"]
 # In no layer: the recorder stands alone, the demo's script is a user's, and the version is a constant.
 OUTSIDE = {"recorder", "demo", "version", "__init__"}
@@ -46,6 +48,23 @@ def test_every_part_of_the_core_stands_in_a_layer() -> None:
     parts = {path.stem for path in CORE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
 
     assert parts - OUTSIDE == named
+
+
+def test_the_layers_of_the_guide_are_those_that_are_kept() -> None:
+    layers = next(contract["layers"] for contract in LINTER["contracts"] if contract["type"] == "layers")
+    (told,) = re.findall(r"^\*\*Layers\.\*\* (.+?)\. An upper one", GUIDE, re.M)
+
+    assert [{part.strip() for part in layer.split("|")} for layer in told.replace("`", "").split(">")] == [
+        {part.strip().removeprefix("mlconsole.") for part in layer.split("|")} for layer in layers
+    ]
+
+
+def test_every_part_of_the_core_and_every_plugin_stands_in_the_guides_tree() -> None:
+    tree = GUIDE.partition("console/mlconsole/\n")[2].partition("\n```")[0]
+    parts = {path.name for path in CORE.iterdir() if path.suffix == ".py" or path.is_dir()} - {"__pycache__"}
+    plugins = {path.name for path in PLUGINS.iterdir() if (path / "__init__.py").exists()}
+
+    assert [part for part in sorted(parts | plugins) if part not in tree] == []
 
 
 def test_the_recorder_is_forbidden_every_other_part() -> None:
