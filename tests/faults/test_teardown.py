@@ -20,10 +20,18 @@ from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.teardown import TEARDOWN, TeardownParams
+from mlconsole.catalog.watch_lease import take
 from mlconsole.config import Settings
-from mlconsole.domain.gpu import DriverState, GpuSnapshot
+from mlconsole.domain.evidence import Holder
+from mlconsole.domain.gpu import DriverState, GpuReading, GpuSnapshot
+from mlconsole.domain.gpu_rows import GpuReport, GpuRow
+from mlconsole.domain.idle import IdleClass, Step
+from mlconsole.domain.uptime import Uptime
+from mlconsole.domain.watching import Watcher
 from mlconsole.errors import ActionFailed
 from mlconsole.plugin_api import BackendUnreachable, Handle, JobSpec, Observation
+from mlconsole.policy.idling import Idling
+from mlconsole.records import replace
 from mlconsole_local import LocalBackend, shim
 from program import Program, wait_until
 
@@ -399,6 +407,32 @@ def test_out_of_reach_is_not_gone_and_what_comes_back_into_reach_is_torn_down(se
     refresh(session.ctx)
     assert session.state() == ("ended", "cancelled")
     assert session.ctx.catalog.teardowns.pending() == []
+
+
+@pytest.mark.parametrize("session", [LocalBackend], indirect=True)
+def test_what_an_acting_idle_rule_ended_is_told_with_the_rule_and_the_evidence_and_not_with_the_watchers_user(
+    session: Session,
+) -> None:
+    run, catalog = session.launch(), session.ctx.catalog
+    settings = replace(session.ctx.settings, idle="acting")
+    reading = GpuReading(HOST, 3, "GPU-3", "H100", session.now)
+    why = "4 GB are held, no SM activity for 31 minutes"
+    row = GpuRow(reading, None, run, "vision", "ada", Holder.RUN, IdleClass.HELD, why, Step.TEARDOWN, 12_290_000)
+    me = Watcher("watch", "root", HOST, "boot", 1, 1, "")
+    fence = catalog.write(lambda db: take(db, me, lambda lease: True, session.now, Uptime("boot", 0)))
+    assert fence is not None
+    ctx = Context(settings, session.ctx.clock, session.ctx.backend, gpus=session.ctx.gpus, session=session.ctx)
+
+    Idling(ctx, fence).take(GpuReport(GpuSnapshot(HOST, DriverState.OK), [row]))
+
+    assert session.state() == ("ended", "cancelled")
+    told = f"GPU 3 is HELD, $12.29/h: {why}"
+    rows = [each for each in catalog.audit.newest() if each.action == "teardown"]
+    assert {each.actor for each in rows} == {"idle policy"}
+    assert all(each.params.get("why") == told for each in rows if "asked_by" not in each.params)
+    assert [each.params["asked_by"] for each in rows if "asked_by" in each.params] == ["idle policy"]
+    evidence = [change.evidence for change in catalog.runs.details(run).timeline]
+    assert f"idle policy asked for a teardown: {told}" in evidence
 
 
 def test_a_launchers_teardown_command_outlives_the_launcher(rich: Program, tmp_path: Path) -> None:

@@ -71,9 +71,13 @@ class Journal:
 
 
 class Cause(Protocol):
-    """On whose behalf something is changed, where that is no person: named in the audit log, asked at each change."""
+    """On whose behalf something is changed, where that is no person: named in the audit log, asked at each change.
+
+    ``why`` stands with its name there; empty where what it did is told elsewhere.
+    """
 
     actor: str
+    why: str
 
     def wrap(self, change: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
         """The change with what has to be true before it, and what has to be noted after it."""
@@ -211,19 +215,25 @@ class Context:
         journal.begun = True
         return result
 
+    @property
+    def actor(self) -> str:
+        """Who changes something: the person, or the rule on whose behalf it is done."""
+        return self.cause.actor if self.cause else self.settings.user
+
     def entry(self, journal: Journal, phase: str, result: str) -> audit_log.Entry:
         """An audit entry of this session for the action under way."""
         from mlconsole.catalog import audit as audit_log  # 1 ms, where something changes
 
+        why = {"why": self.cause.why} if self.cause and self.cause.why else {}
         return audit_log.Entry(
             at=self.clock(),
-            actor=self.cause.actor if self.cause else self.settings.user,
+            actor=self.actor,
             host=self.settings.host,
             action=journal.action,
             effect=journal.effect,
             phase=phase,
             target=journal.target,
-            params=journal.params,
+            params={**journal.params, **why},
             result=result,
         )
 

@@ -129,7 +129,7 @@ def _confirm(db: Connection, ctx: Context, teardown: Teardown) -> None:
     text, now = done_words(teardown), ctx.clock()
     if confirm(db, teardown.number, now, text):
         params = {"run": teardown.run_id, "asked_by": teardown.asked_by}
-        who = {"actor": ctx.settings.user, "host": ctx.settings.host}
+        who = {"actor": ctx.actor, "host": ctx.settings.host}
         what = {"action": "teardown", "effect": "destroy", "phase": "end", "target": teardown.name}
         audit.append(db, audit.Entry(at=now, **who, **what, params=params, result=text))
 

@@ -89,6 +89,12 @@ def stop(ctx: Context, params: StopParams) -> Run | list[Run]:
     return ended[0] if len(ended) == 1 else ended
 
 
+def asked_by_words(ctx: Context, what: str) -> str:
+    """Who asked for the end of a run, and, where a rule did, why."""
+    why = f": {ctx.cause.why}" if ctx.cause and ctx.cause.why else ""
+    return f"{ctx.actor} asked for {what}{why}"
+
+
 def _stop_one(ctx: Context, run: Run, grace: float) -> None:
     if run.state in (State.QUEUED, State.SUBMITTING):
         from mlconsole.actions.line import stop_waiting  # 9 ms, for runs that have not started
@@ -103,7 +109,7 @@ def _stop_one(ctx: Context, run: Run, grace: float) -> None:
 
     def intend(db: Connection) -> None:
         set_columns(db, run.number, state=State.STOPPING.value)
-        note_change(db, run.number, now, State.STOPPING, None, f"{ctx.settings.user} asked for a stop")
+        note_change(db, run.number, now, State.STOPPING, None, asked_by_words(ctx, "a stop"))
 
     ctx.write(intend, durable=True)
     seen = ctx.backend(job.backend).cancel(handle, grace)

@@ -14,7 +14,7 @@ from mlconsole.actions.people import refuse_processes_of_others
 from mlconsole.actions.rates import machine_here
 from mlconsole.actions.remains import Remains
 from mlconsole.actions.run_signs import last_written_s
-from mlconsole.actions.run_stop import grace_s
+from mlconsole.actions.run_stop import asked_by_words, grace_s
 from mlconsole.actions.sync import refresh
 from mlconsole.actions.targets import Target, find
 from mlconsole.catalog.run_changes import note_change, set_columns
@@ -165,10 +165,10 @@ def _count(runs: int) -> str:
 
 
 def _intend(db: Connection, ctx: Context, run: Run, target: Target, grace: float) -> Teardown:
-    now, who = ctx.clock(), ctx.settings.user
+    now, who = ctx.clock(), ctx.actor
     if run.state.is_live and run.state is not State.STOPPING:
         set_columns(db, run.number, state=State.STOPPING.value)
-        note_change(db, run.number, now, State.STOPPING, None, f"{who} asked for a teardown")
+        note_change(db, run.number, now, State.STOPPING, None, asked_by_words(ctx, "a teardown"))
     wanted = Teardown(0, run.number, run.id, run.name, target.label, who, now, grace)
     asked = ask(db, replace(wanted, saved_microusd_per_h=saved_by(ctx, run, target)))
     claim(db, asked.number, now, is_asked=True)

@@ -189,6 +189,7 @@ class Doing:
     def __init__(self, firing: Firing, holder: str, fence: int | None) -> None:
         self._firing, self._holder, self._fence = firing, holder, fence
         self.actor = f"policy:{firing.policy}"
+        self.why = ""
 
     def claim(self, db: sqlite3.Connection, now: datetime, cost: int | None, who: str, why: str) -> bool:
         """Take the firing on; False when somebody else has."""

@@ -6,8 +6,10 @@ is carried out, by whoever holds the watcher's lease, and only with ``idle = "ac
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from mlconsole.actions.context import Context
 from mlconsole.actions.execute import execute
@@ -21,9 +23,36 @@ from mlconsole.domain.idle import Step
 from mlconsole.errors import LeaseLost, MlconsoleError
 from mlconsole.render.money_tables import per_hour
 
+T = TypeVar("T")
+ACTOR = "idle policy"
 AGAIN_S = 60.0
 ACTS = (Step.STOP, Step.TEARDOWN)
 OURS = (Holder.RUN, Holder.ENDED_RUN)
+
+
+class IdleRule:
+    """The rule on whose behalf a run is ended; the audit log has its name, and the evidence.
+
+    Args:
+        fence: the watcher's lease, without which nothing is begun; what has begun is carried to its end.
+        why: what was seen.
+    """
+
+    def __init__(self, fence: int, why: str) -> None:
+        self._fence: int | None = fence
+        self.actor = ACTOR
+        self.why = why
+
+    def wrap(self, change: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
+        """The change; the first is made only while the lease is held."""
+
+        def fenced(db: sqlite3.Connection) -> T:
+            if self._fence is not None:
+                require(db, self._fence)
+            result, self._fence = change(db), None
+            return result
+
+        return fenced
 
 
 class Idling:
@@ -32,7 +61,7 @@ class Idling:
     Args:
         ctx: the watcher's session.
         fence: its lease, asked for before anything is ended.
-        end: ends a run by a step; None: by the actions themselves.
+        end: ends the run of a row by the row's step; None: by the actions themselves.
         clock_s: seconds that never jump.
     """
 
@@ -40,7 +69,7 @@ class Idling:
         self,
         ctx: Context,
         fence: int,
-        end: Callable[[str, Step], None] | None = None,
+        end: Callable[[GpuRow], None] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ctx = ctx
@@ -70,7 +99,7 @@ class Idling:
         price = "" if row.price_microusd_per_h is None else f", {per_hour(row.price_microusd_per_h)}"
         what = f'{row.step.value} of "{row.run_name or row.run_id}", which holds GPU {gpu.index} for nothing{price}'
         try:
-            self._end(row.run_id, row.step)
+            self._end(row)
         except LeaseLost:
             raise
         except MlconsoleError as error:
@@ -79,12 +108,19 @@ class Idling:
         self._ctx.say(f"{what}: done. {row.why}.")
         return None
 
-    def _by_action(self, run_id: str, step: Step) -> None:
-        self._ctx.catalog.write(lambda db: require(db, self._fence))
-        if step is Step.STOP:
-            execute(self._ctx, STOP, StopParams(runs=(run_id,)), confirmed=True)
+    def _by_action(self, row: GpuRow) -> None:
+        ctx = self._ctx.caused_by(IdleRule(self._fence, why_words(row)))
+        if row.step is Step.STOP:
+            execute(ctx, STOP, StopParams(runs=(row.run_id,)), confirmed=True)
         else:
-            execute(self._ctx, TEARDOWN, TeardownParams(targets=(run_id,)), confirmed=True)
+            execute(ctx, TEARDOWN, TeardownParams(targets=(row.run_id,)), confirmed=True)
+
+
+def why_words(row: GpuRow) -> str:
+    """Why a run is ended: which GPU it holds, as what, what that costs, and what was seen."""
+    shown = row.idle_class.value.upper() if row.idle_class else "held for nothing"
+    price = "" if row.price_microusd_per_h is None else f", {per_hour(row.price_microusd_per_h)}"
+    return f"GPU {row.reading.index} is {shown}{price}: {row.why}"
 
 
 def is_due(row: GpuRow) -> bool:

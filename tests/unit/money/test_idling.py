@@ -33,8 +33,8 @@ class Hands:
         self.now_s = 1000.0
         self.said: list[str] = []
 
-    def end(self, run_id: str, step: Step) -> None:
-        self.did.append((run_id, step))
+    def end(self, row: GpuRow) -> None:
+        self.did.append((row.run_id, row.step))
         self.fails -= 1
         if self.fails >= 0:
             raise ActionFailed("it would not go")
