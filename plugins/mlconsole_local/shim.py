@@ -9,7 +9,7 @@ after that; says so in one JSON line on stdout; and stays until the program and 
 Records in the job folder, each whole from the moment it can be seen: ``claim.json`` (the launcher),
 ``start.json``, ``stop.json`` (a request: ``at by grace_s``), ``exit.json`` (the program's end) and
 ``cleanup.json`` (the end of what it left behind). The program itself writes ``output.log``, so killing this
-process never breaks it.
+process never breaks it; ``output.times`` holds notes of how long that was when, a line ``SECONDS BYTES`` each.
 
 A job with ``teardown`` commands has a finaliser beside it (``finaliser.py``, whose path is the job's ``finaliser``):
 a process of its own that runs them when the program has ended, whatever has become of this one. Each starts the
@@ -42,6 +42,7 @@ KILL_WINDOW_S = 5.0
 KILL_PAUSE_S = 0.02
 KILL_ROUNDS = 50
 POLL_S = 1.0
+NOTES = 20000  # of the log's length, about as many as a run has in its first day
 LONGEST_PAUSE_S = 60.0
 _FOREVER = float("inf")
 _PR_SET_CHILD_SUBREAPER = 36
@@ -408,7 +409,8 @@ class Supervisor:
         self.limit_at = _FOREVER if job["time_limit_s"] is None else self.began + job["time_limit_s"]
         self.warn_at = self.limit_at - job["warning"][1] if job.get("warning") else _FOREVER
         self.kill_at = self.give_up_at = _FOREVER
-        self.look_at = 0.0
+        self.look_at = self.note_at = 0.0
+        self.printed = 0
         self.exit = None  # type: Optional[Record]
         self.request = None  # type: Optional[Record]
         self.owed = []  # type: List[Tuple[str, Record]]
@@ -422,10 +424,34 @@ class Supervisor:
             self._look_for_requests(told)
             self._press()
             self._settle()
+            self._note_output()
             told = self._wait()
+        self.note_at = 0.0
+        self._note_output()
         while self.owed:
             time.sleep(POLL_S)
             self._settle()
+
+    def _note_output(self) -> None:
+        """Note how long the log is by now, where it grew: who reads it is told by that when a line came.
+
+        Every second at first, less often the longer it runs: a year is some hundred thousand notes.
+        """
+        now = time.monotonic()
+        if now < self.note_at:
+            return
+        self.note_at = now + max(0.9 * POLL_S, (now - self.began) / NOTES)
+        try:
+            size = os.lstat("output.log").st_size
+            if size != self.printed:
+                notes = os.open("output.times", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+                try:
+                    os.write(notes, b"%.1f %d\n" % (time.time(), size))
+                finally:
+                    os.close(notes)
+                self.printed = size
+        except OSError:
+            pass  # A full disk, a folder that is gone: the program matters, the notes do not.
 
     def _is_over(self) -> bool:
         self._reap()

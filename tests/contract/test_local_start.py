@@ -36,6 +36,16 @@ def never_started(jobs: Jobs, *argv: str, **options: object) -> str:
     return seen.reason
 
 
+def test_how_long_the_output_is_is_noted_with_the_time(jobs: Jobs) -> None:
+    handle = jobs.submit("sh", "-c", "echo first; sleep 1.5; echo second")
+    jobs.ended(handle)
+    notes = Path(str(handle.data["directory"]), "job", "output.times")
+    found = until(lambda: (text := notes.read_text()).endswith(" 13\n") and text)
+    times, sizes = zip(*(line.split() for line in found.splitlines()), strict=True)
+    assert (sizes[0], sizes[-1]) == ("6", "13")
+    assert float(times[-1]) - float(times[0]) >= 1.0
+
+
 def test_a_missing_command_is_named(jobs: Jobs) -> None:
     assert never_started(jobs, "trian.py") == 'No such command "trian.py".'
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -190,6 +191,28 @@ async def test_long_lines_are_wrapped_or_cut_and_slid(path: Path) -> None:
             await user.presses("right")
         await user.sees("end", "column")
         assert "start" not in user.text
+
+
+async def test_it_is_shown_when_lines_came(path: Path) -> None:
+    append(path, numbered(1, 4))
+    os.utime(path, (86_410, 86_410))
+    path.with_suffix(".times").write_bytes(b"3600.4 7\nno note\n9e99 8\n7200.0 14\n86400.0 21\n86401")
+    async with reading(path) as user:
+        await user.presses("at")
+        await user.sees("01:00:00    1 line 1", "02:00:00    2 line 2", "00:00:00    3 line 3", "00:00:10    4 line 4")
+        await user.presses("number_sign")
+        await user.sees("01:00:00 line 1")
+        await user.presses("w")
+        await user.sees("01:00:00 line 1")
+        await user.presses("at")
+        await user.sees_no("01:00:00")
+
+
+async def test_a_log_whose_lines_nobody_timed_says_so(path: Path) -> None:
+    append(path, numbered(1, 4))
+    async with reading(path) as user:
+        await user.presses("at")
+        await user.sees("Nobody noted when these lines came.")
 
 
 async def test_line_numbers_go_and_come(path: Path) -> None:

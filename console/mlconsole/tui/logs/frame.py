@@ -11,13 +11,14 @@ from mlconsole.tui.logs.shown import Shown
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the screen: a line, or the stretch of a wrapped line from ``start`` to ``stop``."""
+    """One row of the screen: a line, or the stretch of a wrapped line from ``start`` to ``stop``; when it came."""
 
     shown: Shown
     start: int
     stop: int
     number: int | None = None
     is_current: bool = False
+    when: str = ""
 
 
 class Source(Enum):
@@ -47,7 +48,8 @@ class Frame:
         rows: what is in view.
         lines: how many lines the file has; None while they are counted.
         size: bytes of the file.
-        gutter: cells before the text of each row: the bar of the current line, and the number.
+        gutter: cells before the text of each row: the bar of the current line, when it came, and the number.
+        has_times: the gutter tells when lines came.
         is_wrapped: long lines go on in the next row.
         is_following: new lines come into view by themselves.
         unread: lines that came since following stopped; None while they are counted.
@@ -63,6 +65,7 @@ class Frame:
     lines: int | None = None
     size: int = 0
     gutter: int = 1
+    has_times: bool = False
     is_wrapped: bool = False
     is_following: bool = True
     unread: int | None = 0

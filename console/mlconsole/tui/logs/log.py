@@ -12,6 +12,7 @@ from mlconsole.tui.logs.lines import AllLines, Steps
 from mlconsole.tui.logs.matches import Matches
 from mlconsole.tui.logs.pages import Pages, Rows, View
 from mlconsole.tui.logs.pattern import Pattern
+from mlconsole.tui.logs.times import Times
 
 
 class Log:
@@ -27,6 +28,7 @@ class Log:
         self.file = LogFile(path)
         self._view = view
         self._block = block
+        self.times = Times(path)
         self.search: Matches | None = None
         self.filter: Matches | None = None
         self._begin()
@@ -86,13 +88,16 @@ class Log:
         return None
 
     def numbered(self, rows: Rows, current: int | None) -> tuple[Row, ...]:
-        """Rows with the numbers of their lines as far as they are known, and a mark at the current line."""
+        """Rows with their lines' numbers and times as far as they are known, and a mark at the current line."""
+        if self._view.has_times:
+            self.times.look()
         out: list[Row] = []
         for row in rows:
             start = row.shown.line.start
             before = self.index.number_at(start) if row.start == 0 else None
             number = None if before is None else before + 1
-            out.append(Row(row.shown, row.start, row.stop, number, start == current))
+            when = self.times.at(start) if self._view.has_times and row.start == 0 else ""
+            out.append(Row(row.shown, row.start, row.stop, number, start == current, when))
         return tuple(out)
 
     def hunt(self, matches: Matches | None, current: int | None) -> Hunt | None:

@@ -24,6 +24,7 @@ from mlconsole.tui.logs.seek import backward, forward
 _DIGITS_LEAST = 4
 _DONE = object()
 _CUT = "The file was cut short or written anew; this is its new start."
+_NO_TIMES = "Nobody noted when these lines came."
 _NOTICES = {
     Change.CUT: _CUT,
     Change.REPLACED: "The file was replaced; this is the new one.",
@@ -70,6 +71,13 @@ class Pager:
         """Show the numbers of lines, or not."""
         self._view.has_numbers = is_on
         self._is_stale = True
+
+    def show_times(self, is_on: bool) -> None:
+        """Show when lines came, or not."""
+        self._view.has_times = is_on
+        self._is_stale = True
+        self._log.times.look()
+        self._notice = _NO_TIMES if is_on and not self._log.times.has_any else ""
 
     # Moving.
 
@@ -254,6 +262,7 @@ class Pager:
             lines=lines,
             size=log.file.size,
             gutter=view.gutter,
+            has_times=view.has_times,
             is_wrapped=view.is_wrapped,
             is_following=place.is_following,
             unread=place.unread(),

@@ -9,6 +9,7 @@ from mlconsole.tui.logs.file import LogFile
 from mlconsole.tui.logs.frame import Row
 from mlconsole.tui.logs.lines import Line, Lines, Steps, raw
 from mlconsole.tui.logs.shown import Shown, show
+from mlconsole.tui.logs.times import CELLS
 
 _KEPT_LINES = 512
 Rows = list[Row]
@@ -21,13 +22,14 @@ class View:
     columns: int = 80
     height: int = 1
     has_numbers: bool = True
+    has_times: bool = False
     is_wrapped: bool = False
     digits: int = 4
 
     @property
     def gutter(self) -> int:
-        """Cells before the text: the bar of the current line, and the number with a blank."""
-        return 1 + (self.digits + 1 if self.has_numbers else 0)
+        """Cells before the text: the bar of the current line, when it came and its number, each with a blank."""
+        return 1 + (CELLS + 1 if self.has_times else 0) + (self.digits + 1 if self.has_numbers else 0)
 
     @property
     def wrap_width(self) -> int:

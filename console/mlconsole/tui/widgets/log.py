@@ -25,7 +25,7 @@ class LogView(FedLog):
     bar before it, is the last hit, or the one that was clicked.
     """
 
-    keys: ClassVar[list[tuple[str, str]]] = [("/ e", "search, errors"), ("&", "filter"), ("w", "wrap")]
+    keys: ClassVar[list[tuple[str, str]]] = [("/ e", "search, errors"), ("&", "filter"), ("w", "wrap"), ("@", "times")]
     """The keys that matter here."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "prompt('/')", "search", key_display="/", show=False),
@@ -46,6 +46,7 @@ class LogView(FedLog):
         Binding("left", "slide(-8)", "further left in long lines", show=False),
         Binding("w", "wrap", "wrap long lines or not", show=False),
         Binding("number_sign", "numbers", "line numbers or none", show=False, key_display="#"),
+        Binding("at", "times", "when lines came, or not", show=False, key_display="@"),
         Binding("y", "copy_line", "copy the current line", show=False),
         Binding("Y", "copy_screen", "copy what is in view", show=False),
         Binding("escape", "stop", "end the search, then the filter", show=False),
@@ -87,6 +88,11 @@ class LogView(FedLog):
         """Show line numbers, or none."""
         self._has_numbers = is_on = not self._has_numbers
         self._do(lambda pager: pager.show_numbers(is_on))
+
+    def action_times(self) -> None:
+        """Show when lines came, or not."""
+        self._has_times = is_on = not self._has_times
+        self._do(lambda pager: pager.show_times(is_on))
 
     def action_hit(self, step: int) -> None:
         """Go to the next hit, or the one before."""

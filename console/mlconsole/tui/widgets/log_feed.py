@@ -26,6 +26,7 @@ class FedLog(LogPane):
         self._filter = ""
         self._is_wrapped = False
         self._has_numbers = True
+        self._has_times = False
 
     def open(self, path: Path | None) -> None:
         """Show another log from its end on; None when there is none. The same path again changes nothing."""
@@ -68,6 +69,7 @@ class FedLog(LogPane):
         self._reader = Reader(self._path, self._tell)
         self._do(lambda pager: pager.wrap(self._is_wrapped))
         self._do(lambda pager: pager.show_numbers(self._has_numbers))
+        self._do(lambda pager: pager.show_times(self._has_times))
         self._fit()
         self.set_timer(_WORDS_AFTER_S, self._say_reading)
 

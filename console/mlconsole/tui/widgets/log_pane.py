@@ -94,7 +94,7 @@ class LogPane(Widget, can_focus=True):
         frame = self._seen or Frame()
         pattern = self._typing or (frame.search.pattern if frame.search is not None else None)
         left = 0 if frame.is_wrapped else self._column
-        return Shape(self.size.width, frame.gutter, left, look_of(self.app), pattern)
+        return Shape(self.size.width, frame.gutter, frame.has_times, left, look_of(self.app), pattern)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of a region, made without Textual's cache, which costs more than it saves here."""

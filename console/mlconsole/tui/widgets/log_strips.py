@@ -17,6 +17,7 @@ from mlconsole.render.sanitise import cell_width, clean, fit
 from mlconsole.render.width import head
 from mlconsole.tui.logs.frame import Row
 from mlconsole.tui.logs.pattern import Pattern
+from mlconsole.tui.logs.times import CELLS
 from mlconsole.tui.widgets.look import Look
 
 _KEPT_MOST = 400
@@ -29,6 +30,7 @@ class Shape:
     Attributes:
         width: cells of a row.
         gutter: how many of them stand before the text.
+        has_times: the first of these tell when a line came.
         left: cells of text that are scrolled out of sight to the left.
         look: how everything is drawn.
         pattern: what to highlight.
@@ -36,6 +38,7 @@ class Shape:
 
     width: int
     gutter: int
+    has_times: bool
     left: int
     look: Look
     pattern: Pattern | None = None
@@ -80,7 +83,9 @@ class LogStrips:
     def _gutter(self, row: Row) -> Iterator[Segment]:
         look = self.shape.look
         yield Segment(look.glyph("▌", ">"), look.style("cursor.bar")) if row.is_current else Segment(" ")
-        digits = self.shape.gutter - 2
+        if self.shape.has_times:
+            yield Segment(f"{row.when:>{CELLS}} ", look.style("label"))
+        digits = self.shape.gutter - 2 - (CELLS + 1) * self.shape.has_times
         if digits > 0:
             yield Segment(f"{'' if row.number is None else row.number:>{digits}} ", look.style("dim"))
 
