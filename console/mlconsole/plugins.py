@@ -11,7 +11,6 @@ import io
 import os
 import sys
 import threading
-import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache
 
@@ -131,4 +130,6 @@ def _made(name: str, place: str) -> object:
     try:
         return getattr(importlib.import_module(module), attribute)()
     except BaseException as error:  # noqa: BLE001  a stranger's code may raise anything, SystemExit too
+        import traceback  # 2 ms, where a plugin does not load
+
         return Broken(name, f"{type(error).__name__}: {error}", traceback.format_exc())

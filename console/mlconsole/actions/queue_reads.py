@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from mlconsole import backends
-from mlconsole.actions import turns
 from mlconsole.actions.base import Action, NoParams, param
 from mlconsole.actions.context import Context
 from mlconsole.actions.run_signs import last_written_s
@@ -12,13 +10,11 @@ from mlconsole.config import CHECKPOINTS
 from mlconsole.domain.gpu import GpuSnapshot
 from mlconsole.domain.jobs import HostStatus
 from mlconsole.domain.plans import Effect, Plan, Step
-from mlconsole.domain.queue import in_order
 from mlconsole.domain.queue_rows import JobLine
 from mlconsole.domain.results import Listing
 from mlconsole.domain.runs import Run, State
 from mlconsole.domain.sweeps import TAG
 from mlconsole.errors import MlconsoleError
-from mlconsole.plugin_api import HasHosts
 from mlconsole.records import record, replace
 
 WAITED = (State.QUEUED,)
@@ -50,6 +46,9 @@ def job_lines(ctx: Context, snapshot: GpuSnapshot | None = None) -> list[JobLine
     turn_of: dict[int, int] = {}
     why: dict[int, str] = {}
     if waits:
+        from mlconsole.actions import turns  # 14 ms, where runs wait for their turn
+        from mlconsole.domain.queue import in_order
+
         looked = (snapshot or ctx.gpus(host)) if wants_gpus else None
         turn = turns.decide(ctx, ctx.catalog.store.connection(), looked, with_reasons=True)
         line = in_order(ctx.catalog.queue.waiting(host, now), ctx.catalog.queue.used(host, now))
@@ -163,6 +162,9 @@ def all_hosts(ctx: Context, snapshot: GpuSnapshot | None = None) -> list[HostSta
 
 def hosts_elsewhere(ctx: Context) -> list[HostStatus]:
     """The machines of every backend that names its own; one that nobody has set up has none."""
+    from mlconsole import backends  # 4 ms, where somebody asks for machines
+    from mlconsole.plugin_api import HasHosts
+
     found: list[HostStatus] = []
     for name in backends.names():
         try:
@@ -186,6 +188,8 @@ def this_machine(ctx: Context, snapshot: GpuSnapshot) -> HostStatus:
     host = ctx.settings.host
     if not ctx.has_catalog:
         return HostStatus("local", host, "up", True, ctx.settings.cpu_slots, ctx.settings.cpu_slots, len(snapshot.gpus))
+    from mlconsole.actions import turns  # 14 ms, where somebody asks for machines
+
     room = turns.room_of(ctx, ctx.catalog.store.connection(), snapshot)
     live = ctx.catalog.runs.load(ctx.catalog.runs.live(), metrics=())
     jobs = sum(run.host == host and run.state is not State.QUEUED for run in live)
