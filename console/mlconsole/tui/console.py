@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -109,6 +110,7 @@ class Console(PaintedApp[None]):
         self.questions = Questions(lambda: self.post_message(Changed()))
         self.doing = Desk(self, self.failed)
         self._hung: list[Desk] = []
+        self._looked_at_s = 0.0
         self.freshness = Freshness(self, ctx)
         self.gpus = GpuFeed(self, ctx)
         if picture is not None:
@@ -131,7 +133,8 @@ class Console(PaintedApp[None]):
 
     def _tick(self) -> None:
         """Durations of what is live go on, whether or not it has logged anything."""
-        if self.freshness.live and (screen := self.place_screen) is not None and screen.is_mounted:
+        is_recent = time.monotonic() - self._looked_at_s < TICK_S  # What has just been read again is of this second.
+        if self.freshness.live and not is_recent and (screen := self.place_screen) is not None and screen.is_mounted:
             screen.tick()
 
     def on_unmount(self) -> None:
@@ -342,6 +345,7 @@ class Console(PaintedApp[None]):
 
     def look_again(self) -> None:
         """Have the present screen read its data again."""
+        self._looked_at_s = time.monotonic()
         if (screen := self.place_screen) is not None and screen.is_mounted:
             screen.show_status()
             screen.look_again()

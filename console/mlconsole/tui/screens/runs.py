@@ -100,6 +100,10 @@ class RunsScreen(RunKeysScreen):
         """Read the visible rows again."""
         self.table.look_again()
 
+    def tick(self) -> None:
+        """How long runs have run is read again, in the rows that are in view."""
+        self.table.look_at_rows()
+
     def action_again(self) -> None:
         """Read everything again."""
         self._rows = self._source()

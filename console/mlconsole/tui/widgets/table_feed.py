@@ -94,12 +94,17 @@ class FedTable(TableView):
         if not self._is_answered:
             return
         if self._is_moving:
-            visible = [row.key for index in self._window.visible if (row := self._window.row(index))]
-            self._feed.ask(Request(Ask.UPDATE, tuple(visible)))
+            self.look_at_rows()
             self._defer()
         else:
             last = len(self._window.rows) - 1
             self._feed.ask(self._reread(*neighbours(self._window.rows, min(max(self._window.cursor, 0), last))))
+
+    def look_at_rows(self) -> None:
+        """Read the rows in view again, where they stand: time has passed, and no more is known to have changed."""
+        if self._is_answered:
+            visible = [row.key for index in self._window.visible if (row := self._window.row(index))]
+            self._feed.ask(Request(Ask.UPDATE, tuple(visible)))
 
     def on_mount(self) -> None:
         """Ask for the first rows."""
@@ -173,7 +178,7 @@ class FedTable(TableView):
     def _take_list(self, page: Page) -> None:
         """Put another stretch of the list in place of what is held; draw it only if it differs."""
         window = self._window
-        before = (window.rows, window.top, window.cursor)
+        held, stood = window.rows, (window.top, window.cursor)
         is_first = not self._is_answered
         self._is_answered, self._is_slow, self._is_stale = True, False, False
         window.replace(page.rows, page.cursor, is_start=page.is_start, is_end=page.is_end)
@@ -181,10 +186,18 @@ class FedTable(TableView):
             self._columns, self._order = self._next_columns, self._next_order
             self._skip = 0
             self._lay_out()
-        elif is_first or before != (window.rows, window.top, window.cursor):
+        elif is_first or len(held) != len(window.rows) or stood != (window.top, window.cursor):
             self.refresh()
+        else:
+            self._refresh_changed(held)
         self._feed.ask(Request(Ask.TALLY, (window.cursor_key,) if window.cursor_key else ()))
         self._want_more()
+
+    def _refresh_changed(self, held: Sequence[Row]) -> None:
+        """Draw the rows in view that are not what was held in their places."""
+        for index in self._window.visible:
+            if index < len(held) and held[index] != self._window.row(index):
+                self._refresh_row(index)
 
     def _take_more(self, page: Page) -> None:
         window = self._window
