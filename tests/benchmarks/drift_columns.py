@@ -30,6 +30,7 @@ AWKWARD: dict[str, Draw | np.ndarray] = {
     "three categories, 98, 1.5 and 0.5 %": np.array([0.98, 0.015, 0.005]),
     "a hundred categories, few of them often": 1 / np.arange(1, 101) / (1 / np.arange(1, 101)).sum(),
     "a hundred categories, all alike": np.full(100, 0.01),
+    "two thousand categories, few of them often": 1 / np.arange(1, 2001) / (1 / np.arange(1, 2001)).sum(),
 }
 """Where tests that know only large samples call what did not move."""
 

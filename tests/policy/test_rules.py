@@ -102,6 +102,20 @@ with = { command = ["true"], experiment = "retrain" }
     assert of_table(tomllib.loads(accepted), accepted, "p.toml")[1] == []
 
 
+def test_a_launch_because_of_a_monitor_s_alert_is_no_cycle_and_because_of_a_run_s_is_one() -> None:
+    text = """
+[policy.retrain]
+when = "alert.opened"
+if = "source:monitor severity:critical"
+do = "launch"
+with = { command = ["true"] }
+"""
+    assert of_table(tomllib.loads(text), text, "p.toml")[1] == []
+    for other in ("source:run", "severity:critical"):
+        wrong = text.replace("source:monitor severity:critical", other)
+        assert len(of_table(tomllib.loads(wrong), wrong, "p.toml")[1]) == 1
+
+
 @pytest.mark.parametrize("text", [b"[policy.p\nwhen = 1", b"\xff\xfe", b"[[[[", b'a = "\x00"'])
 def test_what_is_no_toml_is_one_error_with_its_line(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "p.toml"

@@ -114,6 +114,7 @@ def test_a_rollout_that_failed_is_over_with_the_next_that_is_done(desk: Desk, fe
         desk.catalog.write(lambda db, kind=kind, data=data: emit(db, kind, "environment:prod", data, desk.clock.now))
         evaluate(desk.ctx, fence)
         assert states(desk) == {"rollout:prod": state}
+    assert desk.catalog.alerts.get("rollout:prod").why == 'a clean look: the rollout of "prod" is done'
 
 
 def report(**changes: Any) -> GpuReport:

@@ -81,9 +81,10 @@ def _note(ctx: Context, monitor: Monitor, trouble: str = "", feed: Feed | None =
     now = ctx.clock()
     fed_at = min(now, from_us(round(feed.newest_s * 1e6))) if feed is not None and feed.newest_s else None
     is_new = feed is not None and feed.files and feed.files != ctx.catalog.monitors.progress(monitor).get("dated")
-    signals = [_signal(monitor, UNREADABLE, trouble)]
+    signals = [_signal(monitor, UNREADABLE, trouble, "all of it could be read")]
     if not trouble:
-        signals.append(_signal(monitor, SILENT, _silence(ctx, replace(monitor, fed_at=fed_at or monitor.fed_at))))
+        silence = _silence(ctx, replace(monitor, fed_at=fed_at or monitor.fed_at))
+        signals.append(_signal(monitor, SILENT, silence, "new rows have come"))
 
     def note(db: Connection) -> None:
         note_look(db, monitor, now, trouble, fed_at)
@@ -95,12 +96,13 @@ def _note(ctx: Context, monitor: Monitor, trouble: str = "", feed: Feed | None =
     ctx.write(note)
 
 
-def _signal(monitor: Monitor, end: str, wrong: str) -> Signal:
-    """What a look says of the live data itself, beside what is in it; nothing wrong is a clean look."""
+def _signal(monitor: Monitor, end: str, wrong: str, well: str) -> Signal:
+    """What a look says of the live data itself, beside what is in it: what is wrong, or else that it is well."""
     subject = f"monitor:{monitor.name}"
     data = {"monitor": monitor.name, "dataset": monitor.baseline.source, "live": monitor.live}
     verdict = Look.BAD if wrong else Look.CLEAN
-    return Signal(f"{subject}{end}", "monitor", subject, verdict, wrong[:MOST_WORDS], data=data, rules=ONCE)
+    title = (wrong or well)[:MOST_WORDS]
+    return Signal(f"{subject}{end}", "monitor", subject, verdict, title, data=data, rules=ONCE)
 
 
 def _silence(ctx: Context, monitor: Monitor) -> str:

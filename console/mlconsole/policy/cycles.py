@@ -1,7 +1,8 @@
 """Policies that would set each other off for ever, found before any of them fires.
 
 Who can be the cause of which event is known of every action; two policies whose conditions ask for different values
-of what the action says itself (the experiment, the name of a launched run) do not set each other off.
+of what the action says itself (the experiment, the name of a launched run) do not set each other off, nor does one that
+asks for alerts of what the action has no part in.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ EMITS: dict[str, tuple[str, ...]] = {
     "alert snooze": ("alert.snoozed", "alert.opened"),
 }
 """The events that an action may be the cause of."""
+OF_RUNS = frozenset({"run", "gpu", "budget", "environment"})
+TELLS: dict[str, frozenset[str]] = {
+    **{action: OF_RUNS for action, events in EMITS.items() if events is RUN_ENDS},
+    "dataset check": frozenset({"check"}),
+    "monitor check": frozenset({"monitor"}),
+}
+"""What says the alerts that an action may be the cause of, where that is not any."""
 SAID_BY_LAUNCH = {"experiment": "default", "name": None}
 
 
@@ -72,6 +80,8 @@ def sets_off(first: Policy, second: Policy) -> bool:
     """True when what the first one does may be what the second one waits for."""
     if second.when not in EMITS.get(first.do, ()):
         return False
+    if second.when.startswith("alert.") and first.do in TELLS:
+        return required(condition(second.condition)).get("source", "") in {"", *TELLS[first.do]}
     if first.do != "launch" or second.when != "run.ended":
         return True
     wanted = required(condition(second.condition))

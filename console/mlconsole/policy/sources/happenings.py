@@ -36,16 +36,23 @@ def _words(outcome: str) -> str:
 
 
 def _check(event: Event) -> Signal:
-    verdict = Verdict.BAD if event.kind == "check.failed" else Verdict.CLEAN
     what = event.data.get("dataset") or event.data.get("path") or event.subject
-    first = event.data.get("first") or ""
-    title = f'the check of "{what}" found {event.data.get("failed", "something")}: {first}'.rstrip(": ")
+    if event.kind == "check.failed":
+        first = event.data.get("first") or ""
+        found = f"found {event.data.get('failed', 'something')}: {first}".rstrip(": ")
+        verdict = Verdict.BAD
+    else:
+        found, verdict = "found nothing wrong", Verdict.CLEAN
+    title = f'the check of "{what}" {found}'
     return Signal(f"check:{what}", "check", event.subject, verdict, title, Severity.CRITICAL, data=event.data)
 
 
 def _rollout(event: Event) -> Signal:
-    verdict = Verdict.BAD if event.kind == "rollout.failed" else Verdict.CLEAN
     environment = event.data.get("environment")
-    title = f'the rollout of "{environment}" failed: {event.data.get("reason") or "no reason was given"}'
+    if event.kind == "rollout.failed":
+        verdict, came = Verdict.BAD, f"failed: {event.data.get('reason') or 'no reason was given'}"
+    else:
+        verdict, came = Verdict.CLEAN, "is done"
+    title = f'the rollout of "{environment}" {came}'
     subject = f"environment:{environment}"
     return Signal(f"rollout:{environment}", "environment", subject, verdict, title, Severity.CRITICAL, data=event.data)
