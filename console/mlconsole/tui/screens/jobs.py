@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -31,6 +31,7 @@ from mlconsole.tui.widgets.rows import Cell, Row
 from mlconsole.tui.work import words_of
 
 BACKEND, HOST, SWEEP = "backend ", "host ", "sweep "
+TAKE_SWEEPS = ("run stop", "run hold", "run release")
 NOT_SET_UP = "not set up"
 BLANK: Cell = ("", "value")
 LATE_S = 3.0
@@ -216,13 +217,21 @@ class JobsScreen(ListScreen):
         return [("enter", "open"), ("u", "unfold a sweep"), ("w", "sweeps"), *super().keys()]
 
     def filled(self, cursor: str) -> object:
-        """The run under the cursor."""
+        """The run under the cursor, or the sweep."""
         key = self.table.cursor_key
         if not key or key.startswith((BACKEND, HOST)):
             return None
         if key.startswith(SWEEP):
-            return key.removeprefix(SWEEP) if cursor == "sweep" else None
+            sweep = key.removeprefix(SWEEP)
+            return {"sweep": sweep, "marked": (sweep,)}.get(cursor)
         return (key,) if cursor == "marked" else key if cursor == "run" else None
+
+    def widened(self, action: str, given: dict[str, Any]) -> dict[str, Any]:
+        """A sweep stands for its runs, where an action knows runs alone."""
+        if action in TAKE_SWEEPS:
+            return given
+        lines = {(sweep,): tuple(line.id for line in found) for sweep, found in self._sweeps.items()}
+        return {name: lines.get(value, value) if isinstance(value, tuple) else value for name, value in given.items()}
 
     def open(self, key: str) -> Location | None:
         """The run's page, or the runs of a sweep side by side."""
