@@ -8,14 +8,18 @@ Another, "deep", stands behind h1: only from there is there a way to it.
 from __future__ import annotations
 
 import os
+import re
 import signal
+import tempfile
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from engines.daemons import OWN, Daemons, below, end_below, needs, run, wait_for
+from mlconsole_local import shim
 
-PREFIX = f"mlcf{OWN}"
+FAMILY = "mlcf"
+PREFIX = f"{FAMILY}{OWN}"
 NET, DEEP_NET = f"10.214.{OWN}", f"10.215.{OWN}"
 SSHD = """
 ListenAddress {address}
@@ -65,8 +69,11 @@ class Fleet:
 
     def up(self) -> None:
         needs("sshd", "ssh", "ssh-keygen", "ip", "setpriv", "unshare")
+        sweep()
         self.down()
         Path("/run/sshd").mkdir(exist_ok=True)
+        mine = shim.identity(os.getpid())
+        owner_file().write_text(f"{mine['pid']} {mine['start']}")
         run("ip", "link", "add", PREFIX, "type", "bridge")
         run("ip", "addr", "add", f"{NET}.1/24", "dev", PREFIX)
         run("ip", "link", "set", PREFIX, "up")
@@ -164,10 +171,34 @@ class Fleet:
     def down(self) -> None:
         end_below([process.pid for process in self.daemons.all.values()])
         self.daemons.stop()
-        for number, name in enumerate([*self.names, "deep"], 1):
-            if Path(f"/run/netns/{PREFIX}-{name}").exists():
-                left = run("ip", "netns", "pids", f"{PREFIX}-{name}", check=False).split()
-                end_below([int(pid) for pid in left if int(pid) != os.getpid()])
-            run("ip", "link", "del", f"{PREFIX}-{number}", check=False)  # That of "deep" goes with its namespace.
-            run("ip", "netns", "del", f"{PREFIX}-{name}", check=False)
-        run("ip", "link", "del", PREFIX, check=False)
+        remove(PREFIX)
+        owner_file().unlink(missing_ok=True)
+
+
+def owner_file(prefix: str = PREFIX) -> Path:
+    """Where it is written which process the hosts of a prefix belong to, by pid and start time."""
+    return Path(tempfile.gettempdir(), f"{prefix}.owner")
+
+
+def sweep() -> None:
+    """Remove what test runs have left that were killed: namespaces and links whose owner is gone."""
+    links = run("ip", "-o", "link", "show", "type", "bridge", check=False)
+    spaces = run("ip", "netns", "list", check=False)
+    for prefix in sorted(set(re.findall(rf"\b({FAMILY}\d+)\b", links + spaces))):
+        try:
+            pid, start = owner_file(prefix).read_text().split()
+        except (OSError, ValueError):
+            continue  # Not known whose they are: another run may be about to say so.
+        if not shim.is_alive(int(pid), int(start)):
+            remove(prefix)
+            owner_file(prefix).unlink(missing_ok=True)
+
+
+def remove(prefix: str) -> None:
+    """End what runs in the namespaces of a prefix, and remove them and their links."""
+    for space in re.findall(rf"^{prefix}-\S+", run("ip", "netns", "list", check=False), re.MULTILINE):
+        left = run("ip", "netns", "pids", space, check=False).split()
+        end_below([int(pid) for pid in left if int(pid) != os.getpid()])
+        run("ip", "netns", "del", space, check=False)
+    for link in re.findall(rf"\b({prefix}(?:-\d+)?)[@:]", run("ip", "-o", "link", "show", check=False)):
+        run("ip", "link", "del", link, check=False)
