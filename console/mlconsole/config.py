@@ -306,13 +306,15 @@ def _machine(file: Mapping[str, object]) -> Machine | None:
 def _is_utf8(env: Mapping[str, str]) -> bool:
     """Whether the locale is one of UTF-8, in the order of POSIX; a missing one, as in containers, is taken for one.
 
+    ``PYTHONIOENCODING`` goes before the locale, as it does in Python.
     Python itself sets LC_CTYPE to C.UTF-8 where it cannot use the locale (PEP 538); that says nothing of the terminal.
     """
     lang = env.get("LANG", "")
     ctype = env.get("LC_CTYPE", "")
     if ctype == "C.UTF-8" and lang not in ("", "C", "POSIX"):
         ctype = ""
-    return "utf" in (env.get("LC_ALL") or ctype or lang or "UTF-8").lower()
+    given = env.get("PYTHONIOENCODING", "").partition(":")[0]
+    return "utf" in (given or env.get("LC_ALL") or ctype or lang or "UTF-8").lower()
 
 
 def _user(env: Mapping[str, str]) -> str:

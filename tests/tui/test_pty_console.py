@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.bench_console import interactive, opened, pressed
 from benchmarks.synthetic import make
+from catalogkit import WrittenLog
 from ptyterm import PtyTerm
 
 SLACK = 2.5
@@ -129,6 +130,20 @@ def test_standard_error_may_go_elsewhere(tmp_path: Path, has_catalog: bool) -> N
         assert term.wait_exit() == 0
 
     assert (tmp_path / "errors").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    "env", [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}], ids=str
+)
+def test_a_terminal_of_another_encoding_shows_what_it_can(tmp_path: Path, env: dict[str, str]) -> None:
+    WrittenLog(tmp_path, "a" * 12).begin(name="\u5b66\u7fd2-1").end()
+    argv = [sys.executable, "-m", "mlconsole", "--catalog", str(tmp_path)]
+    for _ in range(2):  # the second time it is in the first picture
+        with PtyTerm(argv, 100, 20, env) as term:
+            term.wait_for("?-1 ")
+            term.wait_for("+ succeeded")
+            term.send("q")
+            assert term.wait_exit() == 0
 
 
 def looks(term: PtyTerm) -> list[list[tuple[object, ...]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from mlconsole import config
@@ -54,6 +55,8 @@ def _open(settings: Settings) -> int:
     from mlconsole.tui.first_frame import paint
 
     signals.before_textual()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name may have letters that the terminal's encoding lacks
     ctx = Context(settings)
     try:
         remembered = session.load(session.path_of(settings.home, settings.user))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
 from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -16,8 +15,7 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if isinstance(sys.__stdout__, TextIOWrapper):
-            sys.__stdout__.reconfigure(errors="backslashreplace")  # as standard error does
+        if sys.__stdout__ is not None:
             self._file = sys.__stdout__
 
 
