@@ -8,6 +8,7 @@ from sampler_kit import QUICK, Samplers
 
 import mlconsole
 from fakes.nvml.driver import FakeDriver, library
+from mlconsole.telemetry.hangs import Hangs
 from mlconsole.telemetry.sampler import Sampler, Timing
 
 
@@ -32,8 +33,8 @@ def sampling() -> Iterator[Samplers]:
     """Makes started samplers, stopped after the test."""
     made: list[Sampler] = []
 
-    def make(timing: Timing = QUICK, command: list[str] | None = None) -> Sampler:
-        made.append(Sampler("gpu-07", timing, command).start())
+    def make(timing: Timing = QUICK, command: list[str] | None = None, hangs: Hangs | None = None) -> Sampler:
+        made.append(Sampler("gpu-07", timing, command, hangs).start())
         return made[-1]
 
     yield make

@@ -16,6 +16,8 @@ from sampler_kit import QUICK, Samplers, children
 from fakes.nvml.driver import FakeDriver, uuid
 from jobkit import until
 from mlconsole.domain.gpu import DriverState, GpuHealth
+from mlconsole.domain.uptime import Uptime
+from mlconsole.telemetry.hangs import FILE, Hang, Hangs
 from mlconsole.telemetry.sampler import Sampler, Timing, child_command
 
 IMPATIENT = replace(QUICK, first_turn_s=0.9, turn_s=0.5)
@@ -80,6 +82,41 @@ def test_a_first_look_waits_for_the_gpus_beside_one_that_hangs(driver: FakeDrive
 
     assert (looked.state, len(looked.gpus)) == (DriverState.OK, 8)
     assert [gpu.index for gpu in looked.gpus if gpu.health is GpuHealth.HUNG] == [3]
+
+
+def test_who_looks_next_does_not_wait_for_a_gpu_that_hung_and_knows_which_one_it_is(
+    driver: FakeDriver, sampling: Samplers, tmp_path: Path
+) -> None:
+    hangs = Hangs(tmp_path, lambda: Uptime("this boot", time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000))
+    driver.write("hang nvmlDeviceGetFieldValues 3")
+    assert sampling(replace(IMPATIENT, first_turn_s=2.5), hangs=hangs).wait(20).state is DriverState.OK
+
+    # One that would wait for ever if it asked for that GPU.
+    patient = sampling(replace(IMPATIENT, first_turn_s=600.0), hangs=hangs).wait(20)
+
+    assert (patient.state, len(patient.gpus)) == (DriverState.OK, 8)
+    hung = patient.gpus[3]
+    assert (hung.health, hung.uuid, hung.name) == (GpuHealth.HUNG, uuid(3), "NVIDIA A100-SXM4-40GB")
+    assert hung.age_s > 0 and patient.gpus[4].health is GpuHealth.OK
+
+
+def test_what_hung_is_forgotten_after_a_while_at_a_boot_and_where_nothing_sensible_is_kept(tmp_path: Path) -> None:
+    now = [Uptime("a boot", 5_000_000)]
+    hangs = Hangs(tmp_path, lambda: now[0])
+    hangs.note(3, "GPU-3", "H100")
+    now[0] = Uptime("a boot", 8_000_000)
+    hangs.note(5, "", "")
+
+    assert hangs.within(60) == [Hang(3, "GPU-3", "H100", 3.0), Hang(5, "", "", 0.0)]
+    assert hangs.within(2) == [Hang(5, "", "", 0.0)]
+    now[0] = Uptime("the next", 9_000_000)
+    assert hangs.within(60) == []
+    for text in ("", "[]", "{", "{'x': 1}", "{'0': []}"):
+        gpus = f'{{"boot_id": "the next", "gpus": {text}}}'.replace("'", '"')
+        (tmp_path / FILE).write_text(gpus if text.startswith("{'") else text)
+        assert hangs.within(60) == []
+    Hangs(tmp_path / "nowhere", lambda: now[0]).note(0, "", "")
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_a_first_look_at_a_driver_that_hangs_as_a_whole_ends_with_the_reason(

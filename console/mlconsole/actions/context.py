@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlconsole.actions.uptime import uptime
@@ -44,11 +45,15 @@ def load_target(name: str) -> Target:
     return targets.one(name)
 
 
-def look_at_gpus(host: str) -> GpuSnapshot:
-    """One look at this machine's GPUs; after seconds one that hangs is left out, and a driver that does is told."""
+def look_at_gpus(host: str, home: Path) -> GpuSnapshot:
+    """One look at this machine's GPUs; after seconds one that hangs is left out, and a driver that does is told.
+
+    ``home`` is where it is remembered which GPU hung.
+    """
+    from mlconsole.telemetry.hangs import Hangs
     from mlconsole.telemetry.sampler import Sampler, Timing  # 12 ms, for commands about GPUs
 
-    sampler = Sampler(host, Timing(first_turn_s=GPU_HANGS_S)).start()
+    sampler = Sampler(host, Timing(first_turn_s=GPU_HANGS_S), hangs=Hangs(home, uptime)).start()
     try:
         return sampler.wait(GPU_LOOK_S)
     finally:
@@ -110,7 +115,7 @@ class Context:
         cancelled: threading.Event | None = None,
         journal: Journal | None = None,
         session: Context | None = None,
-        gpus: Callable[[str], GpuSnapshot] = look_at_gpus,
+        gpus: Callable[[str], GpuSnapshot] | None = None,
         target: Callable[[str], Target] = load_target,
         cause: Cause | None = None,
         uptime: Callable[[], Uptime] = uptime,
@@ -122,7 +127,7 @@ class Context:
         self.cancelled = cancelled or threading.Event()
         self.journal = journal
         self.session = session
-        self.gpus = gpus
+        self.gpus = gpus or partial(look_at_gpus, home=settings.home)
         self.target = target
         self.cause = cause
         self.uptime = uptime

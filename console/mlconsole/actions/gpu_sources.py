@@ -34,9 +34,11 @@ def readings(ctx: Context, interval_s: float, patience_s: float = FIRST_LOOK_S) 
         from mlconsole.telemetry.replay import Replay
 
         return Replay(Path(chosen))
+    from mlconsole.telemetry.hangs import Hangs
     from mlconsole.telemetry.sampler import Sampler, Timing  # 12 ms, for those who look at GPUs
 
-    sampler = Sampler(ctx.settings.host, Timing(interval_s=interval_s)).start()
+    hangs = Hangs(ctx.settings.home, ctx.uptime)
+    sampler = Sampler(ctx.settings.host, Timing(interval_s=interval_s), hangs=hangs).start()
     sampler.wait(patience_s)
     return sampler
 

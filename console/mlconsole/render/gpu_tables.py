@@ -99,6 +99,8 @@ def _row(row: GpuRow) -> tuple[str, ...]:
     state = row.idle_class.value.upper() if row.idle_class else ""
     if gpu.health is not GpuHealth.OK:
         state = gpu.health.words
+        if gpu.age_s > OLD_S:
+            state += f" (for {numbers.age(gpu.age_s)})"
     elif row.away:
         state = "? unreachable"
     elif gpu.age_s > (FAR_OLD_S if row.is_far else OLD_S):

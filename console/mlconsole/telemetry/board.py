@@ -30,6 +30,8 @@ class Board:
         self._readings: dict[str, tuple[GpuReading, float]] = {}
         self._expected: int | None = None
         self._seen: dict[int, str] = {}
+        self._found: dict[int, tuple[str, str]] = {}
+        self._hung_at_s: dict[int, float] = {}
         self._changes = self._calls = 0
 
     def begin(self) -> None:
@@ -50,6 +52,8 @@ class Board:
             kind = message.pop("kind")
             if kind == "gpu":
                 self._put(codec.decode(message), now_s)
+            elif kind == "found":
+                self._found[int(message["index"])] = str(message["uuid"]), str(message["name"])
             elif kind == "hello":
                 self._driver, self._expected = str(message["driver"]), int(message["count"])
             elif kind == "tick":
@@ -64,6 +68,15 @@ class Board:
         """The index of the GPU that the child's present call is about; None when it is about none."""
         return next((index for index in range(self._expected or 0) if index not in self._seen), None)
 
+    def found(self, index: int) -> tuple[str, str]:
+        """The uuid and the name of the GPU of that index, as far as they were read."""
+        return self._found.get(index, ("", ""))
+
+    def recall(self, index: int, uuid: str, name: str, hung_at_s: float) -> None:
+        """Note what is known of a GPU that is left alone because a call for it hung at that time."""
+        self._found.setdefault(index, (uuid, name))
+        self._hung_at_s[index] = hung_at_s
+
     def snapshot(self, now_s: float) -> GpuSnapshot:
         """What is known now; every reading with its age."""
         held = sorted(self._readings.values(), key=lambda each: (each[0].index, each[0].uuid))
@@ -77,11 +90,15 @@ class Board:
         return self._detail
 
     def _put(self, reading: GpuReading, now_s: float) -> None:
+        if reading.health is GpuHealth.HUNG:
+            uuid, name = self.found(reading.index)
+            reading = replace(reading, uuid=uuid, name=name)
         key = self._key(reading)
         self._seen[reading.index] = key
         self._changes += 1
         if key not in self._readings:
-            self._readings[key] = (reading, now_s)
+            hung_at_s = self._hung_at_s.get(reading.index, now_s)
+            self._readings[key] = (reading, hung_at_s if reading.health is GpuHealth.HUNG else now_s)
             return
         old, read_at_s = self._readings[key]
         if reading.health is GpuHealth.HUNG:

@@ -2,8 +2,8 @@
 
 It may hang in a driver call for ever: it is made to be abandoned. Each line is written as soon as its GPU was read, so
 that whoever reads them knows which GPU the next call hangs on. It says ``hello`` with the driver's version and the
-number of GPUs, then on every turn a ``gpu`` line each and a ``tick``; ``state`` is its last word when the driver as a
-whole refuses.
+number of GPUs, then on every turn a ``gpu`` line each and a ``tick``; ``found`` comes before a GPU's first one;
+``state`` is its last word when the driver as a whole refuses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from mlconsole.domain.gpu import DriverState, GpuHealth, GpuReading
+from mlconsole.domain.gpu import DriverState, GpuHealth, GpuReading, missing
 from mlconsole.telemetry import codec
 from mlconsole.telemetry.device import Device, DriverGone, Turn
 from mlconsole.telemetry.nvml import Nvml, Refusal
@@ -141,7 +141,11 @@ class _Rounds:
     def _read(self, device: Device, turn: Turn) -> GpuReading:
         at = datetime.now(UTC)
         if device.index in self._options.avoid:
-            return GpuReading(self._options.host, device.index, "", "", at, health=GpuHealth.HUNG)
+            unread = missing(GpuHealth.HUNG.words)
+            return GpuReading(self._options.host, device.index, "", "", at, health=GpuHealth.HUNG, processes=unread)
+        if device.find(turn):
+            # Said before anything else is asked: who hangs on the next call is known by name, and so is the run on it.
+            _say({"kind": "found", "index": device.index, "uuid": device.uuid, "name": device.name})
         return device.read(time.monotonic(), at, turn)
 
     def _due(self, now_s: float) -> Turn:

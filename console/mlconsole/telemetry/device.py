@@ -70,14 +70,14 @@ class Device:
 
     Attributes:
         handle: the driver's handle, None while the GPU cannot be reached.
-        uuid: empty until it was read once.
+        uuid: empty until it was read once, as is its name.
         xids: the last errors that the driver reported for it.
     """
 
     def __init__(self, nvml: Nvml, index: int, host: str, table: ProcessTable) -> None:
         self._nvml, self.index, self._host = nvml, index, host
         self.handle: Any = None
-        self.uuid = self._name = ""
+        self.uuid = self.name = ""
         self.xids: tuple[XidEvent, ...] = ()
         self._health = GpuHealth.OK
         self._values: dict[str, HeldValue] = {}
@@ -87,6 +87,20 @@ class Device:
         self._slices = Slices(self._ask)
         self._holders = Holders(nvml, self._once, table)
 
+    def find(self, turn: Turn) -> bool:
+        """Look the GPU up where it is not known and this turn is one for that; True when it was found.
+
+        Raises:
+            DriverGone: no call of this process can succeed any more.
+        """
+        if self.handle is not None or not (turn.is_medium or not self._tried):
+            return False
+        try:
+            self._find()
+        except _GpuGone as gone:
+            self._lose(gone.refusal)
+        return self.handle is not None
+
     def read(self, now_s: float, at: datetime, turn: Turn) -> GpuReading:
         """Read what this turn asks for; ``now_s`` is a clock that never jumps, ``at`` the time of day.
 
@@ -94,8 +108,6 @@ class Device:
             DriverGone: no call of this process can succeed any more.
         """
         try:
-            if self.handle is None and (turn.is_medium or not self._tried):
-                self._find()
             if self.handle is not None:
                 self._read(now_s, at, turn)
         except _GpuGone as gone:
@@ -125,7 +137,7 @@ class Device:
         self.handle = found
         self._forget()
         self.uuid = self._text("nvmlDeviceGetUUID") or self.uuid
-        self._name = self._text("nvmlDeviceGetName") or self._name
+        self.name = self._text("nvmlDeviceGetName") or self.name
 
     def _forget(self) -> None:
         self._refused.clear()
@@ -229,7 +241,7 @@ class Device:
             self._host,
             self.index,
             self.uuid,
-            self._name,
+            self.name,
             at,
             health=self._health,
             xids=self.xids,

@@ -15,6 +15,7 @@ from typing import Protocol
 from mlconsole.domain.gpu import DriverState, GpuSnapshot
 from mlconsole.records import record
 from mlconsole.telemetry.board import Board
+from mlconsole.telemetry.hangs import Hangs
 
 MOST_ABANDONED = 2
 TICK = b'{"kind":"tick"'
@@ -72,9 +73,17 @@ class Sampler:
         host: the name of this host.
         timing: intervals and deadlines.
         command: the child's command line; None is the usual one.
+        hangs: where GPUs on which a call hung are remembered for who looks next.
     """
 
-    def __init__(self, host: str, timing: Timing | None = None, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        timing: Timing | None = None,
+        command: Sequence[str] | None = None,
+        hangs: Hangs | None = None,
+    ) -> None:
+        self._hangs = hangs
         self._timing = timing or Timing()
         self._command = list(command or child_command(host, self._timing))
         self._board = Board(host)
@@ -137,6 +146,7 @@ class Sampler:
         began_s = time.monotonic()
         self._avoid = {index: until for index, until in self._avoid.items() if until > began_s}
         self._board.begin()
+        self._recall(began_s)
         child = self._spawn()
         if child is None:
             return Ending.ENDED
@@ -150,6 +160,13 @@ class Sampler:
         if time.monotonic() - began_s > self._timing.healthy_s:
             self._pause_s = self._timing.first_pause_s
         return ending
+
+    def _recall(self, now_s: float) -> None:
+        """Leave alone on which GPUs somebody else's call has hung lately."""
+        for hang in self._hangs.within(self._timing.avoid_s) if self._hangs else ():
+            hung_at_s = now_s - hang.age_s
+            self._board.recall(hang.index, hang.uuid, hang.name, hung_at_s)
+            self._avoid.setdefault(hang.index, hung_at_s + self._timing.avoid_s)
 
     def _spawn(self) -> subprocess.Popen[bytes] | None:
         avoided = [word for index in sorted(self._avoid) for word in ("--avoid", str(index))]
@@ -177,6 +194,8 @@ class Sampler:
             self._say(DriverState.HUNG, "a call for the driver as a whole hangs")
             return
         self._avoid[index] = time.monotonic() + self._timing.avoid_s
+        if self._hangs is not None:
+            self._hangs.note(index, *self._board.found(index))
         self._say(DriverState.HUNG, f"a call for GPU {index} hangs")
 
     def _note_end(self, child: subprocess.Popen[bytes]) -> None:
