@@ -310,13 +310,24 @@ def explain(job: "Record", step: str, code: int) -> str:
     if code == errno.ENOENT and is_there and "/" in command:
         return 'The interpreter that the first line of "%s" names is missing.' % command
     if code == errno.ENOENT:
-        hint = ' There is such a file here: write "./%s" or "python %s".' % (command, command)
-        return 'No such command "%s".%s' % (command, hint if is_there else "")
+        return 'No such command "%s".%s' % (command, way_out(command, is_there))
     if code == errno.EACCES:
-        return 'The file "%s" is not executable.' % command
+        hint = ' Write "python %s".' % command if command.endswith(".py") else ""
+        return 'The file "%s" is not executable.%s' % (command, hint)
     if code == errno.ENOEXEC:
         return 'The file "%s" is no program: its first line names no interpreter.' % command
     return 'The command "%s" could not be started: %s.' % (command, os.strerror(code))
+
+
+def way_out(command: str, is_there: bool) -> str:
+    """What was likely meant by a command that there is none of."""
+    if is_there:
+        return ' There is such a file here: write "./%s" or "python %s".' % (command, command)
+    if command.partition("=")[0].isidentifier() and "=" in command:
+        return " Give a variable to the run itself: --env %s." % command
+    if " " in command:
+        return " It was given as one word: leave out the quotes around it."
+    return ""
 
 
 def final_name(number: int, attempt: int, what: str) -> str:

@@ -48,6 +48,8 @@ FAILURES = [
     (("run", "no-such-verb"), 2, "usage", "no-such-verb"),
     (("no-such-noun",), 2, "usage", "no-such-noun"),
     (("runs", "list"), 2, "usage", "Did you mean: mlconsole run?"),
+    (("logs", "alpha"), 2, "usage", "Did you mean: mlconsole run logs?"),
+    (("launch", "python", "train.py", "--lr", "1"), 2, "usage", "mlconsole launch -- CMD"),
     (("run", "lst"), 2, "usage", "Did you mean: mlconsole run list?"),
     (("run", "list", "--no-such-flag"), 2, "usage", "--no-such-flag"),
     (("run", "list", "--no-such-flag"), 2, "usage", "See: mlconsole run list --help"),

@@ -50,6 +50,11 @@ def test_a_missing_command_is_named(jobs: Jobs) -> None:
     assert never_started(jobs, "trian.py") == 'No such command "trian.py".'
 
 
+@pytest.mark.parametrize("command, hint", [("python t.py --lr 1", "leave out the quotes"), ("A=1 b", "--env A=1 b")])
+def test_what_was_likely_meant_by_a_missing_command_is_said(jobs: Jobs, command: str, hint: str) -> None:
+    assert hint in never_started(jobs, command)
+
+
 def test_a_script_in_the_folder_is_pointed_at(jobs: Jobs, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("pass")
     assert 'write "./train.py" or "python train.py"' in never_started(jobs, "train.py")
@@ -57,7 +62,9 @@ def test_a_script_in_the_folder_is_pointed_at(jobs: Jobs, tmp_path: Path) -> Non
 
 def test_a_file_without_permission_is_not_executable(jobs: Jobs, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("pass")
-    assert never_started(jobs, "./train.py") == 'The file "./train.py" is not executable.'
+    (tmp_path / "train").write_text("pass")
+    assert never_started(jobs, "./train") == 'The file "./train" is not executable.'
+    assert never_started(jobs, "./train.py") == 'The file "./train.py" is not executable. Write "python ./train.py".'
 
 
 def test_a_missing_interpreter_is_said(jobs: Jobs, tmp_path: Path) -> None:

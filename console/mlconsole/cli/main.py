@@ -71,7 +71,9 @@ def _run(argv: list[str], output: Output) -> int:
     namespace, unknown = build(known).parse_known_args(with_values_joined(own if remainder else argv, known))
     if unknown:
         command = f"mlconsole {namespace.action.name}" if namespace.noun else "mlconsole"
-        raise UsageError(f"Unrecognized arguments: {' '.join(unknown)}.", f"See: {command} --help")
+        dashes = f"The program stands behind two dashes: {command} -- CMD. " if takes_remainder(known) else ""
+        hint = f"{dashes if own == argv else ''}See: {command} --help"
+        raise UsageError(f"Unrecognized arguments: {' '.join(unknown)}.", hint)
     if namespace.noun is None:
         raise UsageError("No command was given.", "See: mlconsole --help")
     action: Action[Any] = namespace.action

@@ -53,7 +53,8 @@ class Parser(argparse.ArgumentParser):
             return
         from difflib import get_close_matches  # 2 ms, for a mistyped command
 
-        near = get_close_matches(str(value), action.choices, 1)
+        verbs = [name for name in actions.ACTIONS if self.prog == "mlconsole" and name.endswith(f" {value}")]
+        near = verbs[:1] or get_close_matches(str(value), action.choices, 1)
         meant = f"Did you mean: {self.prog} {near[0]}? " if near else ""
         raise UsageError(f'There is no command "{self.prog} {value}".', f"{meant}See: {self.prog} --help")
 
