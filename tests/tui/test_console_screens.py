@@ -141,6 +141,13 @@ async def test_every_section_of_a_run_has_something_to_say(reading: Stage, secti
         await user.sees(expected[section])
 
 
+async def test_a_run_that_has_ended_without_metrics_says_where_to_look(tmp_path: Path) -> None:
+    ctx = Context(load({"MLCONSOLE_HOME": str(tmp_path / "home"), "PATH": os.defpath}))
+    launch(ctx, LaunchParams(command=("true",), name="silent"))
+    async with opened(Console(ctx, Location("run", "silent"))) as user:
+        await user.sees("✔ succeeded", "It logged no metrics. 3 shows what it printed.")
+
+
 async def test_sections_follow_digits_and_tab(reading: Stage) -> None:
     async with opened(reading.console(Location("run", "broken"))) as user:
         for key, words in (("4", "python"), ("5", "branch"), ("tab", "No artifacts"), ("shift+tab", "branch")):
@@ -298,7 +305,10 @@ async def test_a_run_alone_is_compared_with_what_is_marked_or_told_how(writing: 
 async def test_the_palette_finds_actions_and_places_and_says_why_one_is_off(reading: Stage) -> None:
     async with opened(reading.console(), (100, 30)) as user:
         await user.presses("ctrl+p")
-        await user.sees("launch", "this console is read-only", "run show")
+        await user.sees("▌ run list", "run show")
+        await user.types("launch")
+        await user.sees("this console is read-only")
+        await user.presses(*["backspace"] * len("launch"))
         await user.types("audit")
         await user.sees_no("run show")
         await user.sees("who changed what")

@@ -365,11 +365,12 @@ class Console(PaintedApp[None]):
         self.push_screen(Palette(self.entries()), chosen)
 
     def entries(self) -> list[Entry]:
-        """Every action and place, with the reason where one is off."""
+        """Every action, what is off last and with the reason, and every place."""
         out = [
             Entry(f"act {action.name}", action.name, action.summary, action.key, self.acting.why_off(action))
             for action in actions.every()
         ]
+        out.sort(key=lambda entry: bool(entry.disabled))
         return out + [
             Entry(f"go {place.name}", place.name, place.summary, "")
             for place in places.PLACES

@@ -173,7 +173,9 @@ class RunScreen(SectionScreen):
         run = seen.details.run
         self.console.names[self.location.target] = run.name
         self.show_head(run_pages.summary(seen.details, self.console.ctx.clock()))
-        self.query_one("#charts", Charts).show(run.name, seen.metrics)
+        charts = self.query_one("#charts", Charts)
+        charts.empty = "No metrics yet." if run.state.is_live else "It logged no metrics. 3 shows what it printed."
+        charts.show(run.name, seen.metrics)
         log = self.query_one("#log", LogView)
         log.open(seen.log)
         log.show_end(not run.state.is_live)
