@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlconsole.errors import ConfigError
@@ -178,6 +178,18 @@ def launch_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
     """The environment a launched program starts from: ours, without what belongs to this console alone."""
     env = os.environ if environ is None else environ
     return {k: v for k, v in env.items() if k not in ("MLCONSOLE_RUN_ID", "MLCONSOLE_READ_ONLY")}
+
+
+def begin_with(name: str, value: str, begin: Callable[[], None]) -> None:
+    """Let a library begin that reads a setting from the environment, unless somebody has set it; none of it stays."""
+    if name in os.environ:
+        begin()
+        return
+    os.environ[name] = value
+    try:
+        begin()
+    finally:
+        del os.environ[name]
 
 
 def user_editor(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
