@@ -12,9 +12,12 @@ from sampler_kit import QUICK, Samplers
 from fakes.nvml.driver import KINDS, FakeDriver, total, uuid
 from jobkit import until
 from mlconsole.domain.gpu import NOT_VISIBLE, DriverState, GpuHealth, GpuReading, GpuSnapshot, ProcessKind
+from mlconsole.telemetry.fields import FAST_FIELDS, TOO_NARROW, Batch
+from mlconsole.telemetry.nvml import Field, Refusal
 from mlconsole.telemetry.sampler import Sampler
 
 NO_SUCH_PID = 4_194_999
+PCIE_TX = FAST_FIELDS["pcie_tx_bytes_per_s"]
 
 
 def first(sampler: Sampler) -> GpuSnapshot:
@@ -37,7 +40,7 @@ def test_eight_gpus_of_several_kinds_are_read_with_every_figure(driver: FakeDriv
     last = snapshot.gpus[7]
     figures = {
         "utilization_percent": 93.0,
-        "memory_used_mib": 12_000.0,
+        "memory_used_mib": 420.0,
         "memory_total_mib": 143_771.0,
         "power_w": 301.5,
         "power_limit_w": 700.0,
@@ -80,7 +83,7 @@ def test_a_gpu_without_the_newer_calls_is_read_by_the_older_ones_within_forty_ca
 
     reading = first(sampler).gpus[0]
 
-    assert (reading.power_w.value, reading.memory_used_mib.value) == (301.5, 12_500.0)
+    assert (reading.power_w.value, reading.memory_used_mib.value) == (301.5, 920.0)
     assert reading.throttle.value == ("power cap",)
     assert reading.energy_j.why == "not supported"
     assert until(lambda: sampler.latest().calls < 100 and sampler.latest().calls, 10) <= 40
@@ -385,6 +388,7 @@ def test_bytes_over_pcie_and_nvlink_become_rates_once_there_are_two_readings(
 
 def test_a_counter_that_goes_back_or_is_too_narrow_gives_no_rate(driver: FakeDriver, sampling: Samplers) -> None:
     driver.figures[1]["counter_type"] = 1
+    driver.figures[0]["pcie_tx"] = 9 << 32
     driver.write()
     sampler = sampling(replace(QUICK, interval_s=0.3))
     gpu(sampler, 0, lambda g: g.pcie_tx_bytes_per_s.is_known)
@@ -394,6 +398,31 @@ def test_a_counter_that_goes_back_or_is_too_narrow_gives_no_rate(driver: FakeDri
     driver.write()
 
     gpu(sampler, 0, lambda g: g.pcie_tx_bytes_per_s.why == "the counter began anew")
+
+
+def test_a_counter_that_begins_anew_below_32_bits_is_taken_for_a_narrow_one_and_gives_no_rate_again() -> None:
+    counts = iter([100.0, 2**31, 7.0, 900.0, 2000.0])
+    batch = Batch(
+        lambda handle, wanted: [Field(next(counts), 64) if each == PCIE_TX else Refusal(3) for each in wanted]
+    )
+
+    told = [batch.read(None, float(second), is_slow=False)["pcie_tx_bytes_per_s"] for second in range(4)]
+
+    assert [why for _, _, why in told] == ["needs two readings", "", TOO_NARROW, TOO_NARROW]
+    batch.forget()
+    assert batch.read(None, 9.0, is_slow=False)["pcie_tx_bytes_per_s"][2] == "needs two readings"
+
+
+def test_a_process_in_a_compute_instance_stands_on_that_one(driver: FakeDriver, sampling: Samplers) -> None:
+    driver.write(
+        "set 2 mig_mode 1",
+        "mig 2 0 9 3000 9856 MIG-aaaa 1c.2g.20gb 0",
+        "mig 2 1 9 3000 9856 MIG-bbbb 1c.2g.20gb 1",
+        f"process 2 C {NO_SUCH_PID} 2900 -1 9 1",
+        f"process 2 C {NO_SUCH_PID + 1} 100 -1 9 0",
+    )
+
+    assert [each.mig for each in first(sampling()).gpus[2].processes.value or ()] == ["MIG-bbbb", "MIG-aaaa"]
 
 
 def test_a_name_that_is_no_text_is_left_out_and_the_gpu_is_read(driver: FakeDriver, sampling: Samplers) -> None:

@@ -10,6 +10,8 @@ from mlconsole.errors import ActionFailed, NoRoom
 from mlconsole.records import record
 
 STALE_S = 60.0
+UNSEEN_MIB = 600.0
+"""What a driver holds for itself where nobody uses the GPU, at the most."""
 
 
 @record
@@ -33,7 +35,8 @@ class Lease:
 def why_taken(gpu: GpuReading, lease: Lease | None) -> str:
     """Why a GPU cannot be leased; empty when it can.
 
-    A process that only draws (a display server) holds nobody up. Whatever cannot be seen may be in use.
+    A process that only draws (a display server) holds nobody up. Whatever cannot be seen may be in use: in a container,
+    or beside CUDA's multi-process service, the driver lists none of those who hold the memory.
     """
     if lease is not None:
         return lease.words
@@ -46,7 +49,18 @@ def why_taken(gpu: GpuReading, lease: Lease | None) -> str:
     if gpu.processes.value is None:
         return f"its processes cannot be seen: {gpu.processes.why}"
     holders = [process for process in gpu.processes.value if process.kind is not ProcessKind.GRAPHICS]
-    return f"held by {', '.join(holder_words(process) for process in holders)}" if holders else ""
+    if holders:
+        return f"held by {', '.join(holder_words(process) for process in holders)}"
+    unseen = _unseen_mib(gpu, gpu.processes.value)
+    return f"held by who cannot be seen: {unseen / 1024:.1f} GiB are in use" if unseen > UNSEEN_MIB else ""
+
+
+def _unseen_mib(gpu: GpuReading, listed: Sequence[GpuProcess]) -> float:
+    """The memory in use that none of these holds; 0 where that cannot be told."""
+    told = [process.memory_mib.value for process in listed]
+    if gpu.memory_used_mib.value is None or None in told:
+        return 0.0
+    return gpu.memory_used_mib.value - sum(each for each in told if each is not None)
 
 
 def holder_words(process: GpuProcess) -> str:

@@ -24,6 +24,7 @@ COUNTERS = {
 }
 SCALES = {"power_w": 1e-3, "energy_j": 1e-3}
 NARROWEST_COUNTER_BITS = 48
+TOO_NARROW = "the counter is too narrow"
 Wanted = list[tuple[int, int]]
 Ask = Callable[[object, Wanted], "list[Field | Refusal] | Refusal"]
 #: A figure or None, when it was read, and the word why there is none.
@@ -46,6 +47,7 @@ class Batch:
         self._ask = ask
         self._refused: set[str] = set()
         self._counted: dict[str, tuple[float, float]] = {}
+        self._narrow: set[str] = set()
 
     def read(self, handle: object, now_s: float, *, is_slow: bool) -> dict[str, HeldValue]:
         """The figures of this turn, by name."""
@@ -63,6 +65,7 @@ class Batch:
         """Ask again for everything, and begin the rates anew."""
         self._refused.clear()
         self._counted.clear()
+        self._narrow.clear()
 
     def _value(self, name: str, answer: Field | Refusal, now_s: float) -> HeldValue:
         if isinstance(answer, Refusal):
@@ -71,9 +74,9 @@ class Batch:
             return held(answer, now_s)
         if name not in COUNTERS:
             return held(answer.number * SCALES.get(name, 1.0), now_s)
-        if answer.bits < NARROWEST_COUNTER_BITS:
+        if answer.bits < NARROWEST_COUNTER_BITS or name in self._narrow:
             # At 60 GB/s a 32-bit counter of bytes begins anew fifteen times a second: its rate cannot be known.
-            return None, now_s, "the counter is too narrow"
+            return None, now_s, TOO_NARROW
         return self._rate(name, answer.number * COUNTERS[name], now_s)
 
     def _rate(self, name: str, count: float, now_s: float) -> HeldValue:
@@ -82,5 +85,9 @@ class Batch:
         if before is None or now_s <= before[1]:
             return None, now_s, "needs two readings"
         if count < before[0]:
+            if before[0] < COUNTERS[name] * 2**32:
+                # "Value can be wrapped" (nvml.h): 32 bits of the 64 that it is handed over in.
+                self._narrow.add(name)
+                return None, now_s, TOO_NARROW
             return None, now_s, "the counter began anew"
         return held((count - before[0]) / (now_s - before[1]), now_s)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlconsole.domain.gpu import MigInstance, Value, known, missing
 from mlconsole.records import record
-from mlconsole.telemetry.nvml import NOT_SUPPORTED_CODE, Refusal
+from mlconsole.telemetry.nvml import NOT_SUPPORTED_CODE, Instance, Refusal
 
 MIB = 1 << 20
 Ask = Callable[..., Any]
@@ -15,13 +15,13 @@ Ask = Callable[..., Any]
 
 @record
 class Slice:
-    """One MIG instance with the driver's handle; ``instance`` is the id by which processes name it."""
+    """One MIG instance with the driver's handle; ``instance`` is what processes name it by."""
 
     index: int
     handle: Any
     uuid: str
     profile: str
-    instance: int
+    instance: Instance
 
 
 class Slices:
@@ -57,8 +57,8 @@ class Slices:
         """The instances with their memory now."""
         return self._refused if self._found is None else tuple(_read(each, memory) for each in self._found)
 
-    def uuid_of(self, instance: int | None) -> str:
-        """The uuid of the instance of that id; empty when it is none of ours."""
+    def uuid_of(self, instance: Instance | None) -> str:
+        """The uuid of the instance that a process names; empty when it is none of ours."""
         return next((each.uuid for each in self.found if each.instance == instance), "")
 
     def _list(self, handle: object) -> tuple[Slice, ...]:
@@ -73,13 +73,17 @@ class Slices:
             return None
         uuid = self._ask("mig uuid", "nvmlDeviceGetUUID", found)
         name = self._ask("mig name", "nvmlDeviceGetName", found)
-        instance = self._ask("mig id", "nvmlDeviceGetGpuInstanceId", found)
+        ids = [
+            self._ask("mig id", "nvmlDeviceGetGpuInstanceId", found),
+            self._ask("mig compute id", "nvmlDeviceGetComputeInstanceId", found),
+        ]
+        gpu, compute = (-1 if isinstance(each, Refusal) else each for each in ids)
         return Slice(
             index,
             found,
             "" if isinstance(uuid, Refusal) else str(uuid),
             "" if isinstance(name, Refusal) else str(name).rpartition("MIG ")[2],
-            -1 if isinstance(instance, Refusal) else instance,
+            (gpu, compute),
         )
 
 

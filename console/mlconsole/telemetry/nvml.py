@@ -30,17 +30,26 @@ _WORDS = {
     3: NOT_SUPPORTED,
     4: NO_PERMISSION,
     6: "not found",
+    8: "the GPU lacks external power",
     9: "driver not loaded",
     10: "timed out",
+    11: "the GPU's interrupts do not work",
     12: "driver library not found",
     13: NOT_SUPPORTED,
+    14: "the GPU's infoROM is damaged",
     15: "GPU lost",
     16: "GPU needs a reset",
     17: "refused by the operating system",
     18: "driver and library versions differ",
+    19: "in use",
+    20: "the driver is out of memory",
     21: "no data",
+    23: "the driver is out of resources",
     25: NOT_SUPPORTED,
+    26: NOT_SUPPORTED,
+    27: "the GPU is not ready",
     28: "GPU not found",
+    29: "the GPU is in the wrong state for it",
     999: "unknown driver error",
     NO_BINDING: 'the Python package "nvidia-ml-py" is missing',
     UNREADABLE: "the driver's answer cannot be read",
@@ -101,13 +110,17 @@ class Refusal:
         return _HEALTHS.get(self.code, GpuHealth.FAILING)
 
 
+#: A MIG instance as processes name it: the GPU instance, and the compute instance in it.
+Instance = tuple[int, int]
+
+
 @record
 class Held:
     """A process that holds memory of a GPU, as the driver lists it; ``memory_bytes`` None: not told."""
 
     pid: int
     memory_bytes: int | None
-    instance: int | None
+    instance: Instance | None
 
 
 @record
@@ -225,9 +238,9 @@ _TYPES = {
 
 
 def _held(each: Any) -> Held:
-    memory, instance = each.usedGpuMemory, each.gpuInstanceId
+    memory, instance = each.usedGpuMemory, (each.gpuInstanceId, each.computeInstanceId)
     return Held(
         each.pid,
         None if memory == NOT_AVAILABLE else memory,
-        None if instance == NO_INSTANCE else instance,
+        None if instance[0] == NO_INSTANCE else instance,
     )

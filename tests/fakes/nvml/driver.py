@@ -29,7 +29,7 @@ KINDS = (
 )
 FIGURES = {
     "util": 93,
-    "mem_used": 12_000,
+    "mem_used": 420,
     "mem_reserved": 500,
     "power": 301_500,
     "energy": 5_000_000,

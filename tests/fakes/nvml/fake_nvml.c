@@ -6,9 +6,9 @@
  *
  *   driver VERSION                        init CODE               (0: works; else the error of nvmlInit)
  *   gpu INDEX UUID NAME...                set INDEX KEY NUMBER    (keys: see KEYS below; MiB, mW, mJ, degrees, MHz)
- *   process INDEX KIND PID MIB SM GI      (KIND C or G; MIB or SM -1: not told; GI -1: no MIG instance)
+ *   process INDEX KIND PID MIB SM GI [CI] (KIND C or G; MIB or SM -1: not told; GI -1: no MIG instance)
  *   holds INDEX PID MIB                   (a process of kind C, listed for as long as it lives)
- *   mig INDEX SLOT GI USED TOTAL UUID PROFILE
+ *   mig INDEX SLOT GI USED TOTAL UUID PROFILE [CI]   (CI: the compute instance, 0 when left out)
  *   fail FUNCTION INDEX CODE              (INDEX -1: every GPU; FUNCTION field:ID for one value of a batch)
  *   hang FUNCTION INDEX                   (never returns)
  *   abort FUNCTION INDEX                  (the process dies)
@@ -44,8 +44,8 @@ static const char *KEYS[KEY_COUNT] = {
     "mem_temperature", "sm_clock", "mem_clock", "throttle", "ecc_c", "ecc_u", "pcie_tx", "pcie_rx", "nvlink_tx",
     "nvlink_rx", "mig_mode", "counter_type"};
 
-typedef struct { int gpu, slot, gi; unsigned long long used, total; char uuid[96], profile[32]; } Slice;
-typedef struct { int gpu, pid, sm, gi, while_alive; long long mib; char kind; } Process;
+typedef struct { int gpu, slot, gi, ci; unsigned long long used, total; char uuid[96], profile[32]; } Slice;
+typedef struct { int gpu, pid, sm, gi, ci, while_alive; long long mib; char kind; } Process;
 typedef struct { int gpu, code; char function[64]; } Rule;
 typedef struct { int serial, gpu, code; } Xid;
 typedef struct { int is_slice, index; } Handle;
@@ -86,15 +86,15 @@ static void parse(char *line) {
             if (!strcmp(key, KEYS[i])) state.gpu[index].values[i] = number;
     } else if (!strcmp(word, "process") && state.processes < MOST_LINES) {
         Process *p = &state.process[state.processes];
-        if (sscanf(rest, "%d %c %d %lld %d %d", &p->gpu, &p->kind, &p->pid, &p->mib, &p->sm, &p->gi) == 6)
+        if (sscanf(rest, "%d %c %d %lld %d %d %d", &p->gpu, &p->kind, &p->pid, &p->mib, &p->sm, &p->gi, &p->ci) >= 6)
             state.processes++;
     } else if (!strcmp(word, "holds") && state.processes < MOST_LINES) {
         Process held = {.kind = 'C', .sm = 0, .gi = -1, .while_alive = 1};
         if (sscanf(rest, "%d %d %lld", &held.gpu, &held.pid, &held.mib) == 3) state.process[state.processes++] = held;
     } else if (!strcmp(word, "mig") && state.slices < MOST_LINES) {
         Slice *s = &state.slice[state.slices];
-        if (sscanf(rest, "%d %d %d %llu %llu %95s %31s", &s->gpu, &s->slot, &s->gi, &s->used, &s->total, s->uuid,
-                   s->profile) == 7)
+        if (sscanf(rest, "%d %d %d %llu %llu %95s %31s %d", &s->gpu, &s->slot, &s->gi, &s->used, &s->total, s->uuid,
+                   s->profile, &s->ci) >= 7)
             state.slices++;
     } else if (!strcmp(word, "fail") && state.fails < MOST_LINES) {
         Rule *r = &state.fail[state.fails];
@@ -360,11 +360,12 @@ static int list(Handle *handle, char kind, unsigned *total, ProcessInfo *infos) 
         Process *p = &state.process[i];
         if (p->gpu != index_of(handle) || p->kind != kind) continue;
         if (p->while_alive && !is_alive(p->pid)) continue;
-        if (handle->is_slice && p->gi != state.slice[handle->index].gi) continue;
+        if (handle->is_slice && (p->gi != state.slice[handle->index].gi || p->ci != state.slice[handle->index].ci)) continue;
         if (infos && found < room) {
             infos[found].pid = (unsigned)p->pid;
             infos[found].memory = p->mib < 0 ? UNKNOWN_ULL : (unsigned long long)p->mib * MIB;
-            infos[found].gi = infos[found].ci = (unsigned)p->gi;
+            infos[found].gi = (unsigned)p->gi;
+            infos[found].ci = p->gi < 0 ? 0xFFFFFFFFu : (unsigned)p->ci;
         }
         found++;
     }
@@ -435,6 +436,13 @@ EXPORT int nvmlDeviceGetGpuInstanceId(Handle *handle, unsigned *id) {
     ENTER(handle);
     if (!handle->is_slice) return INVALID_ARGUMENT;
     *id = (unsigned)state.slice[handle->index].gi;
+    return SUCCESS;
+}
+
+EXPORT int nvmlDeviceGetComputeInstanceId(Handle *handle, unsigned *id) {
+    ENTER(handle);
+    if (!handle->is_slice) return INVALID_ARGUMENT;
+    *id = (unsigned)state.slice[handle->index].ci;
     return SUCCESS;
 }
 

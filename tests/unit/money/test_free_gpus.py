@@ -43,6 +43,7 @@ TAKEN = [
     ({"health": GpuHealth.LOST}, "GPU lost"),
     ({"health": GpuHealth.HUNG}, "does not answer"),
     ({"age_s": 300.0}, "last seen 300 s ago"),
+    ({"memory_used_mib": known(12_000.0)}, "held by who cannot be seen: 11.7 GiB are in use"),
     ({"mig": known((MigInstance(0, "MIG-1", "1g.10gb"),))}, "MIG"),
 ]
 
@@ -60,6 +61,9 @@ def test_a_display_server_holds_nobody_up() -> None:
     drawing = GpuProcess(1, command="Xorg", kind=ProcessKind.GRAPHICS)
 
     assert why_taken(gpu(processes=known((drawing,))), None) == ""
+    measured = replace(drawing, memory_mib=known(900.0))
+    assert why_taken(gpu(processes=known((measured,)), memory_used_mib=known(1000.0)), None) == ""
+    assert why_taken(gpu(processes=known((drawing,)), memory_used_mib=known(1000.0)), None) == ""
 
 
 def test_the_first_free_gpus_are_taken_in_the_order_of_their_indices() -> None:
