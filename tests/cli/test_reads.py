@@ -159,6 +159,12 @@ def test_an_empty_catalog_says_how_to_fill_it(cli: Program) -> None:
     assert "mlconsole launch" in cli("run", "list").out
 
 
+def test_a_filter_that_no_run_fits_is_no_empty_catalog(lab: Program) -> None:
+    found = lab("run", "list", "loss>1e300")
+
+    assert (found.code, found.out) == (0, "No run fits the filter. All there are: mlconsole run list\n")
+
+
 def test_read_only_reads(lab: Program) -> None:
     assert lab("--read-only", "run", "list").code == 0
 

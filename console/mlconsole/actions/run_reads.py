@@ -42,6 +42,9 @@ def query_of(params: ListParams) -> Query:
     return query
 
 
+NONE_FITS = "No run fits the filter. All there are: mlconsole run list"
+
+
 def list_runs(ctx: Context, params: ListParams) -> Listing[Run]:
     """One page of runs, after the catalog was brought up to date."""
     if params.limit < 0:
@@ -56,7 +59,8 @@ def list_runs(ctx: Context, params: ListParams) -> Listing[Run]:
         numbers, more = found.numbers, found.next is not None
         for note in found.notes:
             ctx.say(note)
-    return Listing("run", with_costs(ctx, ctx.catalog.runs.load(numbers)), query.columns, more)
+    empty = "" if query.where is None else NONE_FITS
+    return Listing("run", with_costs(ctx, ctx.catalog.runs.load(numbers)), query.columns, more, empty=empty)
 
 
 def with_costs(ctx: Context, runs: list[Run]) -> list[Run]:

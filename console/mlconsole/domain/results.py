@@ -15,7 +15,7 @@ class Listing(Generic[T]):
     """Many things of one kind.
 
     ``columns`` asks for a table of these columns; ``more`` says that there are more; ``failed`` that they are what a
-    check found wrong.
+    check found wrong; ``empty`` is said where there are none, instead of what is said of the kind.
     """
 
     kind: str
@@ -24,6 +24,7 @@ class Listing(Generic[T]):
     more: bool = False
     total: int | None = None
     failed: bool = False
+    empty: str = ""
 
 
 @record

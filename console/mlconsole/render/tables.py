@@ -90,7 +90,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Set[int] 
 
 def _listing(listing: Listing[object], now: datetime) -> list[str]:
     if not listing.items:
-        return [EMPTY.get(listing.kind, f"No {listing.kind}s.")]
+        return [listing.empty or EMPTY.get(listing.kind, f"No {listing.kind}s.")]
     first = listing.items[0]
     if isinstance(first, Run):
         out = _runs([run for run in listing.items if isinstance(run, Run)], listing.columns, now)
