@@ -38,6 +38,15 @@ def test_an_installed_package_adds_its_backend(installed: Path) -> None:
     assert run(installed, "-c", code).stdout == "True in memory\n"
 
 
+def test_a_signal_that_a_backend_would_never_send_is_refused(installed: Path, tmp_path: Path) -> None:
+    words = ("--time-limit", "9m", "--warn", "USR1=1m", "--", "true")
+    done = run(installed, "-m", "mlconsole", "--catalog", str(tmp_path / "home"), "launch", "-b", "stranger", *words)
+    assert (done.returncode, done.stderr.partition(".")[0]) == (
+        2,
+        'mlconsole: Backend "stranger" sends no signal before a time limit',
+    )
+
+
 @pytest.mark.timeout(400)  # A test run of its own: on a machine that is busy it takes many times its few seconds.
 def test_the_contract_is_run_over_a_strangers_backend_unasked(installed: Path) -> None:
     found = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "stranger", str(PROMISES))

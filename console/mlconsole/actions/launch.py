@@ -14,7 +14,7 @@ from mlconsole.actions.jobs import observe
 from mlconsole.actions.launch_order import LaunchParams, check
 from mlconsole.actions.launchers import launching
 from mlconsole.actions.lease import planned
-from mlconsole.actions.line import line_up, refuse_wishes, wish_of
+from mlconsole.actions.line import line_up, refuse_warning, refuse_wishes, wish_of
 from mlconsole.actions.names import parse_pairs, parse_tags
 from mlconsole.actions.redaction import values_without_secrets, words_without_secrets
 from mlconsole.catalog.observations import apply_observation, set_handle
@@ -135,6 +135,7 @@ def _hand_over(
         number, spec = found.number, found.spec
     else:
         refuse_wishes(params, new.backend or "")
+        refuse_warning(spec, backend, new.backend or "")
         number = ctx.write(lambda db: record_it(db, new), durable=True)
     try:
         handle = backend.submit(spec, new.token or "")

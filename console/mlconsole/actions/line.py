@@ -13,7 +13,7 @@ from mlconsole.actions.sync import observe_live
 from mlconsole.catalog import queue
 from mlconsole.catalog.run_changes import NewRun, note_change, set_columns
 from mlconsole.config import launch_environment
-from mlconsole.domain.jobs import JobSpec
+from mlconsole.domain.jobs import Ability, JobSpec
 from mlconsole.domain.queue import slots_of
 from mlconsole.domain.runs import Outcome, State
 from mlconsole.errors import NoRoom, UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlconsole.actions.launch import Sources
     from mlconsole.actions.launch_order import LaunchParams
     from mlconsole.actions.snapshots import Copy
+    from mlconsole.plugin_api import Backend
 
 RETRIED = (Outcome.FAILED, Outcome.OOM, Outcome.TIMED_OUT, Outcome.NODE_LOST, Outcome.UNKNOWN, Outcome.NEVER_STARTED)
 Intend = Callable[[Connection, NewRun], int]
@@ -109,6 +110,19 @@ def refuse_wishes(params: LaunchParams, backend: str) -> None:
             why = f'{flag} is for runs that wait here: backend "{backend}" starts its runs by itself'
             other = instead.get(flag, 'A policy with when = "run.ended" starts one run after another.')
             raise UsageError(f"{why}.", f"Leave it out, or launch on this machine: -b local. {other}")
+
+
+def refuse_warning(spec: JobSpec, backend: Backend, name: str) -> None:
+    """Say no to a signal before a time limit where it would never come.
+
+    Raises:
+        UsageError: one was asked for, and the backend does not declare that it sends it.
+    """
+    if spec.warning is None:
+        return
+    found = backend.probe()
+    if found.reachable and Ability.WARNING not in found.abilities:
+        raise UsageError(f'Backend "{name}" sends no signal before a time limit.', "Leave --warn out.")
 
 
 def line_up(ctx: Context, spec: JobSpec, new: NewRun, wish: Wish, intend: Intend) -> Place:

@@ -126,3 +126,22 @@ def keeps_cancels_during_a_submit(jobs: Jobs) -> None:
     thread.join(30)
     if jobs.handles:
         same(jobs.ended(jobs.handles[-1]).state, State.ENDED, "state")
+
+
+def keeps_alive_what_it_cannot_see(jobs: Jobs) -> None:
+    """A running job whose folder cannot be seen is not said to have ended."""
+    handle = jobs.python("print('up', flush=True); import time; time.sleep(60)", name="unseen")
+    jobs.said(handle, b"up")
+    folder, away = jobs.folder / "unseen", jobs.folder / "away"
+    if not folder.exists():
+        raise NotHere("it keeps nothing in the folder of a run")
+    folder.rename(away)
+    try:
+        (seen,) = jobs.backend.observe([handle])
+    except BackendUnreachable:
+        return
+    finally:
+        if folder.exists():
+            folder.rename(jobs.folder / "made-anew")
+        away.rename(folder)
+    holds(not (seen.reachable and seen.state is State.ENDED), f"it was said to have ended: {seen.reason}")
