@@ -9,7 +9,7 @@ from typing import Optional
 from mlconsole.recorder import process
 from mlconsole.recorder.places import as_id, derived_id
 
-_RANK = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+_RANK = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "LOCAL_RANK")  # the last by Lightning alone
 _TOLD = (
     "MLCONSOLE_RUN_ID",
     "TORCHELASTIC_RUN_ID",

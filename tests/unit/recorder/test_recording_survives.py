@@ -347,6 +347,26 @@ def test_a_spawned_process_writes_to_the_run_that_the_script_made(trainer: Train
     assert len(second.of("end")) == 1
 
 
+LIGHTNING = """
+    import os, subprocess, sys, mlconsole
+    run = mlconsole.start_run(capture=False, name="net", params={"lr": 0.1})
+    if "LOCAL_RANK" not in os.environ:
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29500", NODE_RANK="0", LOCAL_RANK="0", WORLD_SIZE="2")
+        other = subprocess.Popen([sys.executable, *sys.argv], env={**os.environ, "LOCAL_RANK": "1"})
+        assert other.wait() == 0
+    run.log({"loss": float(os.environ["LOCAL_RANK"])})
+    """
+
+
+def test_a_script_that_lightning_starts_again_writes_into_the_same_run_as_the_next_rank(trainer: Trainer) -> None:
+    trainer.run(LIGHTNING)
+
+    main, other = trainer.logs()
+    assert main.run_id == other.run_id and len(main.of("end")) == 1 and not other.of("end")
+    assert [log.of("open")[0]["rank"] for log in (main, other)] == [0, 1]
+    assert (main.values("loss"), other.values("loss")) == ([0.0], [1.0])
+
+
 def test_a_json_module_beside_the_script_costs_the_record_and_not_the_training(trainer: Trainer) -> None:
     (trainer.work / "json.py").write_text("mine = True\n")
 
