@@ -321,6 +321,15 @@ def test_a_column_that_had_no_value_moves_no_other_one_in_what_is_kept(cli: Prog
     assert [one["drifted"] for one in kept] == [0, 1, 1]  # The column that was empty, and not the age.
 
 
+def test_a_label_that_live_data_lacks_is_said_when_a_monitor_is_made(cli: Program, data: Path) -> None:
+    (data / "live/1.csv").write_text("\n".join(line.rpartition(",")[0] for line in table(50).splitlines()))
+    common = ("--baseline", "train.csv", "--live", "live/*.csv", "--window", "rows:200")
+
+    told = cli("monitor", "add", "churn", *common).out
+    assert 'The live data has no "release"' in told and "--columns" in told
+    assert "no window will be" not in cli("monitor", "add", "some", *common, "--columns", "age,plan").out
+
+
 def test_two_looks_at_once_judge_a_window_once(cli: Program, data: Path, session: Callable[[], Context]) -> None:
     add(cli, "--opens", "1/1")
     (data / "live" / "1.csv").write_text(table(200, shift=1))

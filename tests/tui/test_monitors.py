@@ -87,6 +87,7 @@ async def test_a_new_baseline_and_what_cannot_be_read_stand_before_the_columns(t
         execute(ctx, REBASELINE, RebaselineParams("loud", "window:loud"))
     finally:
         ctx.close()
+    made = stage(tmp_path / "home", read_only=False)
     async with opened(made.console(Location("monitor", "loud")), (200, 30)) as user:
         await user.sees("against", "? trouble", "2.jsonl, line 2: it is not JSON", "age", "B rebaseline")
         await user.sees("new baseline", "no window", "loud: rows 101 to 200, says ada")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlconsole.actions import monitor_performance
@@ -20,7 +20,7 @@ from mlconsole.domain.performance import TASKS, PerformanceProfile, Predictions
 from mlconsole.domain.plans import Effect, Plan, Step
 from mlconsole.domain.results import Done, Listing
 from mlconsole.domain.times import parse_duration
-from mlconsole.errors import UsageError
+from mlconsole.errors import MlconsoleError, UsageError
 from mlconsole.records import asdict, record
 
 SHOWN_WINDOWS = 30
@@ -163,12 +163,28 @@ def add(ctx: Context, params: AddParams) -> Done:
     ctx.write(lambda db: put_monitor(db, new), durable=True)
     fields = {"name": params.name, "rows": baseline.rows, "digest": baseline.digest}
     if isinstance(baseline, Profile):
+        told_more += _lacking(live, baseline, how["columns"])
         fields["columns"] = len(how["columns"]) or len(baseline.columns)
         what = f"{fields['columns']} columns of {baseline.rows:,} rows"
     else:
         what = f"predictions of {baseline.task} in {baseline.labelled:,} labelled rows"
     told = f'Monitor "{params.name}": {what}, windows of {spec.text}.{told_more}'
     return Done("monitor", told, fields=fields)
+
+
+def _lacking(live: str, baseline: Profile, columns: Sequence[str]) -> str:
+    """Words on columns of the baseline that the live data lacks, as a label that is not known yet; empty for none."""
+    from mlconsole.actions.live_data import skipping
+
+    try:
+        table = skipping(live, {}, lambda files: list(files)[-1:])
+    except MlconsoleError:
+        return ""
+    watched = columns or [column.name for column in baseline.columns]
+    gone = [name for name in watched if table is not None and name not in table.kinds]
+    if not gone:
+        return ""
+    return f' The live data has no "{gone[0]}", and no window will be as expected: --columns names what is watched.'
 
 
 def _wanted(params: AddParams, how: Mapping[str, Any]) -> monitor_performance.Wanted | None:

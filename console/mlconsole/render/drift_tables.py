@@ -260,8 +260,8 @@ def _replay(found: Replay) -> list[str]:
     if not found.windows:
         return ["No window was judged yet."]
     bad = [window for window in found.windows if window.verdict in (Verdict.DRIFT, Verdict.SCHEMA)]
-    days = found.span_s / 86_400
-    out = [f"{clean(found.monitor)}  {len(found.windows):,} windows over {days:.3g} days, {len(bad):,} are bad", ""]
+    span = numbers.duration(found.span_s)
+    out = [f"{clean(found.monitor)}  {len(found.windows):,} windows over {span}, {len(bad):,} are bad", ""]
     rows = [
         (f"x {row.factor:g}", f"{row.drift:,}", f"{row.alerts:,}", numbers.number(row.alerts_per_week))
         for row in found.rows
