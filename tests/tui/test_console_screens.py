@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -350,6 +351,24 @@ async def test_a_tag_a_name_and_a_deletion_are_planned_and_carried_out(writing: 
         await user.sees("Enter does it", "cannot be undone")
         await user.presses("enter")
         await user.sees("run delete: ", "No runs here")
+
+
+async def test_an_action_says_how_long_it_has_waited_and_that_it_is_for_the_catalog(writing: Stage) -> None:
+    held = sqlite3.connect(writing.home / "catalog.db", isolation_level=None)
+    try:
+        async with opened(writing.console(Location("runs", line="broken"))) as user:
+            await user.presses("t")
+            await user.types("late")
+            await user.presses("ctrl+s")
+            await user.sees("Enter does it")
+            held.execute("BEGIN IMMEDIATE")
+            await user.presses("enter")
+            await user.sees("run tag: waiting", "s for the catalog", "run tag ...")
+            held.execute("ROLLBACK")
+            await user.sees_no("for the catalog", "run tag ...")
+            await user.sees("run tag: ", "broken", "○ no watcher")
+    finally:
+        held.close()
 
 
 async def test_deleting_many_wants_a_word(writing: Stage) -> None:

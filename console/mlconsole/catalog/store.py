@@ -34,6 +34,7 @@ class Store:
 
     Attributes:
         read_only: whether nothing is written.
+        is_held: a change waits because another process has been writing for a second or more.
 
     Raises:
         NotFound: read-only, and there is no catalog.
@@ -49,6 +50,7 @@ class Store:
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._owners: dict[sqlite3.Connection, threading.Thread] = {}
+        self.is_held = False
         self._guard = threading.RLock()
         self._is_immutable = False
         self.identity = (0, 0)
@@ -199,8 +201,10 @@ class Store:
                 with Translated(self.path):
                     result = self._transaction(change, durable)
                     self.checkpoints.run_if_due(self.connection())
+                self.is_held = False
                 return result
             except CatalogBusy:
+                self.is_held = True
                 if time.monotonic() > deadline:
                     raise
             except DiskFull:

@@ -18,6 +18,7 @@ from mlconsole.render.tables import lines
 from mlconsole.render.width import middle
 from mlconsole.tui.places import Location
 from mlconsole.tui.widgets.dialog import FormDialog, PlanDialog, TextDialog
+from mlconsole.tui.widgets.line import Span
 
 if TYPE_CHECKING:
     from mlconsole.tui.console import Console
@@ -51,6 +52,8 @@ WHERE = {
 
 
 SUBJECT_CELLS = 48
+SLOW_S = 1.5
+"""An action that takes longer says so."""
 LAUNCHING = ("launch", "run relaunch")
 """Actions whose result is a run that the screen's filter may well not show."""
 
@@ -60,6 +63,16 @@ class Acting:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._name = ""
+
+    def spans(self) -> list[Span]:
+        """What the status line says of an action that has not come to its end for a while: how long, and for what."""
+        age = self._console.doing.waiting_s
+        if age < SLOW_S or not self._name:
+            return []
+        is_held = self._console.ctx.catalog.store.is_held
+        words = f"waiting {age:.0f}s for the catalog" if is_held else f"{age:.0f}s so far"
+        return [(f"{self._name}: {words}  ", "warn")]
 
     def begin(self, name: str) -> None:
         """Begin an action."""
@@ -160,6 +173,7 @@ class Acting:
             self._do(action, params)
             return
         title = self._title(action, values)
+        self._name = action.name
         console.say(f"Planning {action.name} ...", "dim")
         console.desk_for_actions().do(
             lambda: plan(console.ctx, action, params),
@@ -178,6 +192,7 @@ class Acting:
         self._console.push_screen(PlanDialog(found, title), answered)
 
     def _do(self, action: Action[Any], params: Any) -> None:
+        self._name = action.name
         self._console.say(f"{action.name} ...", "dim")
         self._console.desk_for_actions().do(
             lambda: self._carry_out(action, params), lambda result: self._done(action, params, result)

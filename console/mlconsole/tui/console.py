@@ -104,6 +104,7 @@ class Console(PaintedApp[None]):
         self.usual_columns = tuple(usual)
         self.metric_names: tuple[str, ...] = ()
         self.acting = Acting(self)
+        self._says_waiting = False
         self.turns = Turns(self)
         self.handoff = HandOff(self)
         self.reads = Desk(self, self.failed)
@@ -136,6 +137,9 @@ class Console(PaintedApp[None]):
         is_recent = time.monotonic() - self._looked_at_s < TICK_S  # What has just been read again is of this second.
         if self.freshness.live and not is_recent and (screen := self.place_screen) is not None and screen.is_mounted:
             screen.tick()
+        if (waits := bool(self.acting.spans())) or self._says_waiting:
+            self._says_waiting = waits
+            self.show_status()
 
     def on_unmount(self) -> None:
         """Remember where we are, and let go of the threads; none is waited for."""
@@ -213,6 +217,11 @@ class Console(PaintedApp[None]):
         if (screen := self.place_screen) is not None and screen.is_mounted:
             screen.show_trouble(words_of(error))
 
+    def show_status(self) -> None:
+        """Refresh the status line of the present screen."""
+        if (screen := self.place_screen) is not None and screen.is_mounted:
+            screen.show_status()
+
     def say(self, text: str, token: str = "value") -> None:
         """Show a notice on the present screen."""
         if (screen := self.place_screen) is not None and screen.query("#keys"):
@@ -268,14 +277,15 @@ class Console(PaintedApp[None]):
     def status(self, width: int) -> tuple[Sequence[Span], Sequence[Span]]:
         """The status line of so many cells: whose console this is, on which catalog, and how fresh.
 
-        The catalog's path gives way to the mode and the counts.
+        The catalog's path gives way to the mode and the counts, and these to what an action waits for.
         """
         settings = self.ctx.settings
         mode: Span = ("  READ-ONLY", "warn") if settings.read_only else ("  rw", "dim")
         head: list[Span] = [("mlconsole", "accent"), (f"  {settings.user}@{settings.host}  ", "value")]
         most = width - 2 - sum(cell_width(clean(text)) for text, _ in [*head, mode])
+        waits = self.acting.spans()
         for is_short in (False, True):
-            told = self.freshness.spans(is_short=is_short)
+            told = waits if waits and is_short else [*waits, *self.freshness.spans(is_short=is_short)]
             right = [(end(clean(text), max(24, width // 2)), token) for text, token in told]
             room = most - sum(cell_width(clean(text)) for text, _ in right)
             if room >= 0:
