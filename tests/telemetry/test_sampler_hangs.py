@@ -62,6 +62,17 @@ def test_a_call_that_hangs_is_told_with_its_gpu_and_never_makes_anybody_wait(
     assert snapshot.gpus[3].age_s >= 0.5
 
 
+def test_a_call_that_hangs_for_the_driver_as_a_whole_is_no_gpus_fault(driver: FakeDriver, sampling: Samplers) -> None:
+    sampler = sampling(IMPATIENT)
+    until(lambda: sampler.latest().state is DriverState.OK, 10)
+
+    driver.write("hang nvmlEventSetWait_v2 -1", "hang nvmlEventSetWait_v2 -2")
+
+    until(lambda: sampler.latest().state is DriverState.HUNG, 10)
+    assert sampler.latest().detail == "a call for the driver as a whole hangs"
+    assert [gpu.health for gpu in sampler.latest().gpus] == [GpuHealth.OK] * 8
+
+
 def test_the_gpus_beside_one_that_hangs_go_on_being_read(driver: FakeDriver, sampling: Samplers) -> None:
     driver.write("hang nvmlDeviceGetFieldValues 3")
     sampler = sampling(IMPATIENT)

@@ -1,9 +1,10 @@
 """The sampler's child process: reads the GPUs and says what it read, a JSON object a line, until nobody listens.
 
-It may hang in a driver call for ever: it is made to be abandoned. Each line is written as soon as its GPU was read, so
-that whoever reads them knows which GPU the next call hangs on. It says ``hello`` with the driver's version and the
-number of GPUs, then on every turn a ``gpu`` line each and a ``tick``; ``found`` comes before a GPU's first one;
-``state`` is its last word when the driver as a whole refuses.
+It may hang in a driver call for ever: it is made to be abandoned. In the first turn each line is written as soon as its
+GPU was read, so that whoever reads them knows how far it has come; later the lines of a turn are written together,
+which wakes the reader once. Which GPU is being asked for, and so may hang, a :class:`Marker` tells. It says ``hello``
+with the driver's version and the number of GPUs, then on every turn a ``gpu`` line each and a ``tick``; ``found``
+comes before a GPU's first one; ``state`` is its last word when the driver as a whole refuses.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from mlconsole.domain.gpu import DriverState, GpuHealth, GpuReading, missing
 from mlconsole.telemetry import codec
 from mlconsole.telemetry.device import Device, DriverGone, Turn
+from mlconsole.telemetry.marker import Marker
 from mlconsole.telemetry.nvml import Nvml, Refusal
 from mlconsole.telemetry.processes import ProcessTable
 from mlconsole.telemetry.xid import XidWatch
@@ -66,6 +68,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--medium-s", type=float, default=5.0, help="seconds between the slower figures")
     parser.add_argument("--slow-s", type=float, default=60.0, help="seconds between the slowest")
     parser.add_argument("--give-up-s", type=int, default=60, help="end when one turn takes longer")
+    parser.add_argument("--marker", type=int, help="descriptor of the marker that the parent looks at")
     parser.add_argument("--avoid", type=int, action="append", default=[], help="index of a GPU to leave alone")
     return parser.parse_args(arguments)
 
@@ -77,6 +80,8 @@ class _Rounds:
         self._medium_at = self._slow_at = 0.0
         self._number = 0
         self._devices: list[Device] = []
+        self._marker = None if options.marker is None else Marker(options.marker)
+        self._unsaid: list[bytes] = []
 
     def run(self) -> None:
         self._devices = self._count()
@@ -131,12 +136,25 @@ class _Rounds:
                 for device in self._devices:
                     device.renew()
         for device in self._devices:
-            _say({"kind": "gpu", **codec.encode(self._read(device, turn))})
+            if self._marker is not None:
+                self._marker.index = device.index
+            self._tell({"kind": "gpu", **codec.encode(self._read(device, turn))})
+        if self._marker is not None:
+            self._marker.index = None
         if turn.is_medium:
             self._watch.watch(each for each in self._devices if each.index not in self._options.avoid)
             self._watch.collect(datetime.now(UTC))
         self._number += 1
-        _say({"kind": "tick", "number": self._number, "calls": self._nvml.calls - calls})
+        self._unsaid.append(_line({"kind": "tick", "number": self._number, "calls": self._nvml.calls - calls}))
+        _write(b"".join(self._unsaid))
+        self._unsaid.clear()
+
+    def _tell(self, message: dict[str, object]) -> None:
+        """Say it, with the rest of the turn where the marker tells how far that has come."""
+        if self._marker is None or not self._number:
+            _say(message)
+        else:
+            self._unsaid.append(_line(message))
 
     def _read(self, device: Device, turn: Turn) -> GpuReading:
         at = datetime.now(UTC)
@@ -170,7 +188,14 @@ def _is_over(until_s: float) -> bool:
 
 
 def _say(message: dict[str, object]) -> None:
-    data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    _write(_line(message))
+
+
+def _line(message: dict[str, object]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def _write(data: bytes) -> None:
     while data:
         data = data[os.write(1, data) :]
 

@@ -16,6 +16,7 @@ from mlconsole.domain.gpu import DriverState, GpuSnapshot
 from mlconsole.records import record
 from mlconsole.telemetry.board import Board
 from mlconsole.telemetry.hangs import Hangs
+from mlconsole.telemetry.marker import Marker
 
 MOST_ABANDONED = 2
 TICK = b'{"kind":"tick"'
@@ -147,13 +148,20 @@ class Sampler:
         self._avoid = {index: until for index, until in self._avoid.items() if until > began_s}
         self._board.begin()
         self._recall(began_s)
-        child = self._spawn()
+        marker = Marker.made()
+        try:
+            return self._heard(self._spawn(marker), marker, began_s)
+        finally:
+            if marker is not None:
+                marker.close()
+
+    def _heard(self, child: subprocess.Popen[bytes] | None, marker: Marker | None, began_s: float) -> Ending:
         if child is None:
             return Ending.ENDED
         listener = Listener(child, self._timing, self._take, self._wake_read)
         ending = listener.listen(min(self._avoid.values(), default=float("inf")))
         if ending is Ending.SILENT:
-            self._give_up()
+            self._give_up(self._board.hangs_on() if marker is None else marker.index)
         elif ending is Ending.ENDED:
             self._note_end(child)
         self._end(child)
@@ -168,11 +176,14 @@ class Sampler:
             self._board.recall(hang.index, hang.uuid, hang.name, hung_at_s)
             self._avoid.setdefault(hang.index, hung_at_s + self._timing.avoid_s)
 
-    def _spawn(self) -> subprocess.Popen[bytes] | None:
+    def _spawn(self, marker: Marker | None) -> subprocess.Popen[bytes] | None:
+        shared = () if marker is None else (marker.descriptor,)
+        marked = [f"--marker={descriptor}" for descriptor in shared]
         avoided = [word for index in sorted(self._avoid) for word in ("--avoid", str(index))]
         try:
             return subprocess.Popen(
-                [*self._command, *avoided],
+                [*self._command, *marked, *avoided],
+                pass_fds=shared,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -187,9 +198,8 @@ class Sampler:
             self._board.take(line, time.monotonic())
             self._guard.notify_all()
 
-    def _give_up(self) -> None:
-        """Say what hangs; a GPU that does is left alone for a while."""
-        index = self._board.hangs_on()
+    def _give_up(self, index: int | None) -> None:
+        """Say what hangs, the driver as a whole or one GPU, which is left alone for a while."""
         if index is None:
             self._say(DriverState.HUNG, "a call for the driver as a whole hangs")
             return
