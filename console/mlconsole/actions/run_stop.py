@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from sqlite3 import Connection
 
 from mlconsole.actions.base import Action, param
@@ -39,7 +40,9 @@ def plan(ctx: Context, params: StopParams) -> Plan:
         steps.append(Step(f'ask "{run.name}" ({run.id}) to end: SIGTERM to every process of it', run.host))
         steps.append(Step(f"after {grace:g} s, SIGKILL to those that are left; survivors are named", run.host))
     lost = () if all(run.state is State.QUEUED for run in runs) else ("What the program has not saved is lost.",)
-    command = f"mlconsole run stop {' '.join(run.id for run in runs)} --grace {params.grace} --yes"
+    # A sweep is named as itself: its runs may be hundreds.
+    named = params.runs if len(params.runs) < len(runs) else tuple(run.id for run in runs)
+    command = f"mlconsole run stop {shlex.join(named)} --grace {params.grace} --yes"
     return Plan("run stop", Effect.DESTROY, tuple(steps), irreversible=lost, command=command)
 
 

@@ -226,6 +226,12 @@ class JobsScreen(ListScreen):
             return {"sweep": sweep, "marked": (sweep,)}.get(cursor)
         return (key,) if cursor == "marked" else key if cursor == "run" else None
 
+    @property
+    def subject(self) -> str:
+        """The name in the row under the cursor, without the mark of a sweep that unfolds."""
+        is_sweep = (self.table.cursor_key or "").startswith(SWEEP)
+        return super().subject[2:] if is_sweep else super().subject
+
     def widened(self, action: str, given: dict[str, Any]) -> dict[str, Any]:
         """A sweep stands for its runs, where an action knows runs alone."""
         if action in TAKE_SWEEPS:
