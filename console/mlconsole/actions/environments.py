@@ -41,14 +41,16 @@ class CreateParams:
     target: str | None = param(
         None, help="where releases go: directory:/PATH, or process[:PORT]", metavar="KIND[:WHERE]"
     )
-    set: tuple[str, ...] = param((), help="a setting of the target; may be given again", metavar="KEY=VALUE")
+    set: tuple[str, ...] = param((), help="a setting of the target: KEY=VALUE; may be given again", metavar="KEY=VALUE")
     gate: tuple[str, ...] = param(
         (),
         help="asked of a release: metric:acc>=0.9, command:PROGRAM, http:/PATH; may be given again",
         metavar="GATE",
     )
     bake: str = param("0s", help="how long a release is looked at before it is done", metavar="DURATION")
-    allow: tuple[str, ...] = param((), help="who alone may move it; may be given again", metavar="USER|@GROUP")
+    allow: tuple[str, ...] = param(
+        (), help="user, or @group, who alone may move it; may be given again", metavar="USER|@GROUP"
+    )
     production: bool = param(False, help="its name has to be typed on screen; of itself where it begins with prod")
 
 
@@ -143,13 +145,15 @@ class SetParams:
     """Which one, and what is to change; gates and allowed people are given anew as a whole."""
 
     name: str = param(help="name of the environment", positional=True, cursor="environment", metavar="NAME")
-    set: tuple[str, ...] = param((), help="a setting of the target; an empty value takes it away", metavar="KEY=VALUE")
+    set: tuple[str, ...] = param(
+        (), help="a setting of the target: KEY=VALUE; an empty value takes it away", metavar="KEY=VALUE"
+    )
     gate: tuple[str, ...] = param(
         (), help="the gates from now on; none takes all away; may be given again", metavar="GATE"
     )
     bake: str | None = param(None, help="how long a release is looked at before it is done", metavar="DURATION")
     allow: tuple[str, ...] = param(
-        (), help="who alone may move it; anyone lets all; may be given again", metavar="USER|@GROUP"
+        (), help="user, or @group, who alone may move it; anyone lets all; may be repeated", metavar="USER|@GROUP"
     )
 
 

@@ -39,12 +39,14 @@ class CreateParams:
     )
     base: str | None = param(None, help="another release that what is left out is taken from", metavar="RELEASE")
     name: str | None = param(None, help="what people call it", metavar="NAME")
-    provides: tuple[str, ...] = param((), help="what a part gives; may be given again", metavar="AXIS=KEY:VALUE")
+    provides: tuple[str, ...] = param(
+        (), help="what a part gives: AXIS=KEY:VALUE; may be given again", metavar="AXIS=KEY:VALUE"
+    )
     requires: tuple[str, ...] = param(
         (), help="what a part needs, as AXIS=AXIS:KEY>=1.2; may be given again", metavar="NEED"
     )
     waive: tuple[str, ...] = param(
-        (), help="a derived need that does not hold; may be given again", metavar="AXIS=AXIS:KEY"
+        (), help="a derived need that does not hold: AXIS=AXIS:KEY; may be given again", metavar="AXIS=AXIS:KEY"
     )
 
 
