@@ -373,6 +373,15 @@ async def test_an_action_says_how_long_it_has_waited_and_that_it_is_for_the_cata
         held.close()
 
 
+async def test_a_plan_says_that_there_is_more_of_it_only_where_there_is(writing: Stage) -> None:
+    async with opened(writing.console(Location("runs", line="name:live"))) as user:
+        await user.presses("s")
+        await user.sees("Enter does it")
+        await user.sees_no("PgDn")
+        await user.resizes(80, 10)
+        await user.sees("PgDn more")
+
+
 async def test_deleting_many_wants_a_word(writing: Stage) -> None:
     async with opened(writing.console(Location("runs", line="outcome:succeeded"))) as user:
         await user.presses(*["space"] * 6, "D")

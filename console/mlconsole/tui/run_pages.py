@@ -78,7 +78,7 @@ def _metrics(run: Run) -> Lines:
     head = f"  {'':{width}}  {'last':>10} {'min':>10} {'max':>10} {'step':>10} {'points':>10}"
     out: Lines = [[(head, "dim")]]
     for key, m in run.metrics.items():
-        figures = [numbers.number(m.last), numbers.number(m.min), numbers.number(m.max), f"{m.step:,}", f"{m.count:,}"]
+        figures = [*map(numbers.measured, (m.last, m.min, m.max)), f"{m.step:,}", f"{m.count:,}"]
         out.append([(f"  {key:{width}}  ", "accent"), (" ".join(f"{text:>10}" for text in figures), "value")])
     return out
 

@@ -46,6 +46,10 @@ WIDEST, FRAME = 110, 5
 """Cells of a dialog as in ``dialog.tcss``, and of its border, padding and scroll bar."""
 COMMAND_LINES, NARROWEST = 3, 70
 """A command in a form takes so many lines: of a longer one both ends are shown, its flags stand at the end."""
+AROUND = 7
+"""Lines of a dialog beside its body: the frame, a title of two lines and a blank, a blank and the keys."""
+WORD = 3
+"""Lines that a word to be typed takes."""
 SCROLLS = ("up", "down", "pageup", "pagedown")
 
 
@@ -80,18 +84,26 @@ class PlanDialog(ModalScreen[bool]):
             yield Line(id="keys")
 
     def on_mount(self) -> None:
-        """Say the keys, and put the focus into the word's field where there is one."""
+        """Put the focus into the word's field where there is one."""
         for field in self.query(Input):
             field.cursor_blink = False
             self.set_focus(field)
-        yes, copy = ("word, Enter", "^y") if self.plan.confirm else ("Enter", "y")
-        self.query_one("#keys", Line).show(
-            _keys((yes, "does it"), ("Esc", "changes nothing"), (copy, "copies it"), ("PgDn", "more"))
-        )
+        self._say_keys()
 
     def on_resize(self) -> None:
-        """The plan's lines are folded anew."""
+        """The plan's lines are folded anew, and may have more or less room."""
         self.query_one("#plan", Static).update(Content(self._text()))
+        height = self.size.height
+        room = height - AROUND - (WORD if self.plan.confirm else 0)
+        self.query_one("#body").styles.max_height = max(1, min(height * 60 // 100, room))
+        self.call_after_refresh(self._say_keys)
+
+    def _say_keys(self) -> None:
+        yes, copy = ("word, Enter", "^y") if self.plan.confirm else ("Enter", "y")
+        more = [("PgDn", "more")] if self.query_one("#body", VerticalScroll).max_scroll_y > 0 else []
+        self.query_one("#keys", Line).show(
+            _keys((yes, "does it"), ("Esc", "changes nothing"), (copy, "copies it"), *more)
+        )
 
     def _text(self) -> str:
         """The plan, what is too long for a line hung under its step."""
