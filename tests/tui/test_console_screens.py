@@ -186,9 +186,7 @@ async def test_jobs_show_the_queue_with_its_reasons_a_sweep_that_unfolds_and_the
     async with opened(Console(ctx, Location("jobs")), (120, 30)) as user:
         await user.sees("+ s", "2 ◌", "1. wants 2 CPU slots; this machine has 1", "kept", "3. held by")
         await user.presses("j", "s")
-        await user.sees(
-            "then make them end: s", 'take "s [lr=1]"', 'take "s [lr=2]"', "out of the line"
-        )
+        await user.sees("then make them end: s", 'take "s [lr=1]"', 'take "s [lr=2]"', "out of the line")
         await user.presses("escape", "u")
         await user.sees("- s", "s [lr=1]", "s [lr=2]", "wants 2 CPU")
         await user.presses("enter")
