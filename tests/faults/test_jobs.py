@@ -274,7 +274,7 @@ def test_an_end_without_room_for_its_record_is_recorded_once_there_is(small_disk
         jobs.said(handle, b"up")
         filler, program = fill(small_disk), start_record(handle)["child"]
         shim.send(program["pid"], program["start"], signal.SIGTERM)
-        until(lambda: "exit record" in jobs.look(handle).reason)
+        until(lambda: "supervisor is about to write" in jobs.look(handle).reason)
         assert jobs.look(handle).state is State.RUNNING
         filler.unlink()
         assert jobs.ended(handle).reason == "killed by SIGTERM"
