@@ -99,7 +99,7 @@ def test_a_full_disk_on_the_far_side_is_told_and_ends_nothing_wrongly(fleet: Fle
             fill = f"open({str(far / 'fill')!r}, 'wb').write(bytes(1 << 20))"
             code = f"try:\n    {fill}\nexcept OSError:\n    pass\nraise SystemExit(3)"
             handle = jobs.python(code, options={"host": "h1"})
-            until(lambda: "has not written" in glance(jobs, handle).reason)
+            until(lambda: "its program has ended" in glance(jobs, handle).reason)
             run(*there, "dd", "if=/dev/zero", f"of={far / 'more'}", "bs=1k", check=False)  # The last page, too.
             with pytest.raises(ActionFailed, match="cannot be written"):
                 jobs.python("pass", options={"host": "h1"})
