@@ -36,6 +36,9 @@ HOST = "host:"
 """What the key of a line begins with that stands for a host alone."""
 FRAME_LINES = 4 + FOOT_LINES
 """Lines of the screen that are not the table's rows."""
+TILE = Column("gpu", "")
+TOLD_OF_A_TILE = ("gpu", "state", "run", "user", "cost", "memory", "why")
+"""What the line under the tiles says in words."""
 HEAT = "tiles, or lines again: B busy, S stalled, H held, Z zombie, E empty"
 BAR_CELLS = 10
 FULL = 100.0
@@ -103,14 +106,28 @@ class GpusScreen(ListScreen):
         self._has_tiles = not self.shows_tiles
         self._show_form()
         self.query_one(Tiles).put_cursor(key)
+        self.show_foot()
 
     def _show_form(self) -> None:
         tiles, table = self.query_one(Tiles), self.table
         has_moved = tiles.display != self.shows_tiles
         tiles.display, table.display = self.shows_tiles, not self.shows_tiles
-        self.query_one(Foot).display = table.display
         if has_moved and not self.query_one(Prompt).is_open:
             self.focus_content()
+
+    def show_foot(self) -> None:
+        """Of a line what it has no room for; of a tile what it stands for, in words."""
+        if not self.query_one(Tiles).display:
+            super().show_foot()
+            return
+        row = next((row for row in self._rows if row.key == self._cursor()), None)
+        cells = zip(self.columns, row.cells, strict=True) if row is not None else ()
+        told = {column.key: (column if column.key != "gpu" else TILE, cell) for column, cell in cells}
+        self.query_one(Foot).tell([told[key] for key in TOLD_OF_A_TILE if key in told])
+
+    def on_tiles_cursor_moved(self) -> None:
+        """Tell of another tile."""
+        self.show_foot()
 
     def focus_content(self) -> None:
         """The lines or the tiles take the keys."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -41,6 +42,9 @@ class Tiles(Widget, can_focus=True):
         Binding("G,end", "move(1000000)", "last", show=False),
         Binding("enter", "select", "open", show=False),
     ]
+
+    class CursorMoved(Message):
+        """The cursor stands on another tile."""
 
     def __init__(self, width: int, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -92,6 +96,7 @@ class Tiles(Widget, can_focus=True):
             row = to // self._across
             self._top = min(max(self._top, row - max(1, self.size.height) + 1), row)
             self.refresh()
+            self.post_message(self.CursorMoved())
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on a tile, or open it on a double click."""
