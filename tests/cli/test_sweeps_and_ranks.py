@@ -79,6 +79,16 @@ def test_a_sweep_is_held_released_and_stopped_as_one(cli: Program) -> None:
     assert cli("run", "move", sweep["id"]).code == 4
 
 
+def test_a_sweep_goes_before_a_run_whose_id_begins_like_its_name(cli: Program) -> None:
+    cli.json("host", "drain")
+    other = cli.json("launch", "-n", "other", "--", "true")
+    cli.json("launch", "-n", other["id"][0], "--grid", "seed=1,2", "--", "true")
+
+    held = cli.json("run", "hold", other["id"][0])["items"]
+
+    assert len(held) == 2 and other["id"] not in {each["id"] for each in held}
+
+
 def test_the_plan_of_a_sweep_says_how_many_runs_and_the_command_again(cli: Program) -> None:
     (cli.cwd / "train").touch()
     plan = cli.json("launch", "--grid", "lr=1,2", "--nproc", "2", "--snapshot", "--dry-run", "--", "train", "{lr}")

@@ -314,6 +314,14 @@ def test_a_packed_table_has_its_columns(tmp_path: Path, ending: str, pack: Calla
     assert schema_of([str(tmp_path / f"t.csv{ending}")]) == Schema((Column("a", "int"), Column("b", "text")), 1)
 
 
+def test_a_first_line_of_numbers_is_no_header_unless_each_stands_there_once(tmp_path: Path) -> None:
+    pixels = schema_of([write(tmp_path, "pixels.csv", "0,5,0,13\n0,0,4,2\n")])
+    years = schema_of([write(tmp_path, "years.csv", "2024,2025\n1,2\n")])
+
+    assert pixels.columns is None and "no header" in pixels.note
+    assert [column.name for column in years.columns or ()] == ["2024", "2025"]
+
+
 def test_letters_of_another_encoding_hide_no_columns(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("Größe;n\n1;2\n".encode("latin-1"))
 

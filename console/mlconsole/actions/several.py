@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from mlconsole.actions.context import Context
 from mlconsole.domain.runs import Run
-from mlconsole.errors import ActionFailed, NotFound
+from mlconsole.errors import ActionFailed
 
 #: How such words are described.
 RUNS = "ids, prefixes or names; a sweep's means its runs"
@@ -14,6 +14,8 @@ RUNS = "ids, prefixes or names; a sweep's means its runs"
 
 def runs_of(ctx: Context, words: Iterable[str], fits: Callable[[Run], bool], verb: str) -> list[Run]:
     """The runs, each once. A sweep's id, or its name where no run has it, means those of its runs that fit.
+
+    Only a whole id or name of a run goes before a sweep, and no beginning of an id, which falls as it will.
 
     Raises:
         ActionFailed: no run of a sweep fits; the text says what there is nothing to do of, the ``verb``.
@@ -23,12 +25,9 @@ def runs_of(ctx: Context, words: Iterable[str], fits: Callable[[Run], bool], ver
 
 
 def _of(ctx: Context, word: str, fits: Callable[[Run], bool], verb: str) -> list[Run]:
-    try:
+    sweep = next((each for each in ctx.catalog.queue.sweeps() if word in (each.id, each.name)), None)
+    if sweep is None or ctx.catalog.runs.has(word):
         return [ctx.catalog.runs.get(word)]
-    except NotFound:
-        sweep = next((each for each in ctx.catalog.queue.sweeps() if word in (each.id, each.name)), None)
-        if sweep is None:
-            raise
     found = ctx.catalog.runs.load(ctx.catalog.queue.runs_of_sweep(sweep.id), metrics=())
     if not (fitting := [run for run in found if fits(run)]):
         raise ActionFailed(f'No run of sweep "{sweep.name}" is left to {verb}.', f"mlconsole sweep show {sweep.id}")

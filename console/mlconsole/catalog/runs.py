@@ -123,6 +123,11 @@ class Runs:
             raise AmbiguousName(f'"{word}" fits several runs: {ids}.', "Give more of the id.")
         return int(found[0][0])
 
+    def has(self, word: str) -> bool:
+        """True when this is the whole id, or the name, of a run."""
+        values: Values = {"word": storable(word)}
+        return bool(word) and any(self._store.read(query, values) for query in (SELECT_BY_ID, SELECT_BY_NAME))
+
     def get(self, word: str) -> Run:
         """The run with this id, name, or unique prefix of an id."""
         number = self.find(word)

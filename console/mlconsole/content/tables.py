@@ -96,12 +96,19 @@ def _separated(file: Iterator[str], delimiter: str) -> tuple[tuple[Column, ...],
         names = next(rows, [])
         if not names or len(names) > MOST_COLUMNS:
             raise _Unknown("no header" if not names else "too many columns")
+        if _is_row(names):
+            raise _Unknown("no header: the first line is numbers, some of them twice")
         sample = list(islice(rows, SAMPLE_ROWS))
         count = len(sample) + sum(1 for _ in rows)
     except csv.Error as error:
         raise _Unknown("not readable as CSV") from error
     types = [_type_of([row[i] for row in sample if i < len(row)]) for i in range(len(names))]
     return tuple(Column(name, kind) for name, kind in zip(names, types, strict=True)), count
+
+
+def _is_row(names: Sequence[str]) -> bool:
+    """True for a first line that names no columns: years may stand in a header, but each once."""
+    return len(set(names)) < len(names) and _type_of(list(names)) != "text"
 
 
 def _type_of(values: list[str]) -> str:

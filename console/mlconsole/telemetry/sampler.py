@@ -195,8 +195,9 @@ class Sampler:
 
     def _take(self, line: bytes) -> None:
         with self._guard:
-            self._board.take(line, time.monotonic())
-            self._guard.notify_all()
+            if not self._is_stopped:
+                self._board.take(line, time.monotonic())
+                self._guard.notify_all()
 
     def _give_up(self, index: int | None) -> None:
         """Say what hangs, the driver as a whole or one GPU, which is left alone for a while."""
