@@ -20,7 +20,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fakes.nvml.driver import FakeDriver, library, total
-from mlconsole.telemetry.ring import Ring
 from mlconsole.telemetry.rollups import Fold
 from mlconsole.telemetry.sampler import Sampler
 from telemetry.sampler_kit import children
@@ -53,12 +52,10 @@ def latest_us(sampler: Sampler, calls: int = 2000) -> float:
 
 def watch(sampler: Sampler, seconds: float) -> float:
     """Look once a second as a screen does; returns this process's CPU seconds."""
-    ring, fold = Ring(), Fold()
+    fold = Fold()
     began = time.process_time()
     for _ in range(int(seconds)):
-        snapshot = sampler.latest()
-        ring.add(snapshot)
-        fold.add(snapshot, time.time())
+        fold.add(sampler.latest(), time.time())
         time.sleep(1.0)
     return time.process_time() - began
 

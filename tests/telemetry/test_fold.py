@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from mlconsole.domain.gpu import DriverState, GpuReading, GpuSnapshot, Value, known, missing
 from mlconsole.domain.gpu_history import Bucket, Stat
-from mlconsole.telemetry.ring import Ring
 from mlconsole.telemetry.rollups import Fold
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -19,29 +18,6 @@ def snapshot(number: int, load: Value[float], energy_j: Value[float] | None = No
     energy = energy_j or missing("not supported")
     reading = GpuReading("h", 0, "GPU-1", "H100", AT, age_s=age_s, utilization_percent=load, energy_j=energy)
     return GpuSnapshot("h", DriverState.OK, gpus=(reading,), number=number)
-
-
-def test_a_ring_keeps_the_last_values_in_order() -> None:
-    ring = Ring(room=3)
-
-    for number in range(5):
-        ring.add(snapshot(number, known(float(number))))
-
-    assert ring.series("GPU-1", LOAD) == (2.0, 3.0, 4.0)
-    assert ring.series("GPU-2", LOAD) == ()
-
-
-def test_what_was_unknown_old_or_gone_is_a_gap_in_a_ring() -> None:
-    ring = Ring()
-
-    ring.add(snapshot(1, known(5.0)))
-    ring.add(snapshot(2, missing("GPU lost")))
-    ring.add(snapshot(3, known(5.0), age_s=60.0))
-    ring.add(GpuSnapshot("h", DriverState.HUNG, number=4))
-
-    values = ring.series("GPU-1", LOAD)
-    assert values[0] == 5.0
-    assert len(values) == 4 and all(math.isnan(value) for value in values[1:])
 
 
 def test_a_bucket_is_given_out_once_its_ten_seconds_are_over() -> None:
