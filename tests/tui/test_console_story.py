@@ -113,6 +113,20 @@ async def test_from_a_failed_run_to_a_better_one_and_back_to_the_audit(trained: 
     assert runs["slower"]["params"]["lr"] == 0.01
 
 
+async def test_a_form_comes_back_as_it_was_when_no_plan_can_be_made_of_it(cli: Program) -> None:
+    cli.launch("true", "--lr", "1", name="one")
+    async with opened(console(cli.home), (80, 24)) as user:
+        await user.sees("one")
+        await user.presses("r")
+        await user.types("stepz=2")
+        await user.presses("ctrl+s")
+        await user.sees('The command has no flag "stepz"', "set           stepz=2", "command *     true --lr 1")
+        await user.presses(*["backspace"] * 7)
+        await user.types("lr=2")
+        await user.presses("ctrl+s")
+        await user.sees("Enter does it", "as a command:", "--lr 2")
+
+
 async def test_a_live_run_shows_new_points_within_two_seconds(cli: Program) -> None:
     (cli.cwd / "train.py").write_text(TRAIN)
     cli.launch(sys.executable, "train.py", "--lr", "0.01", "--epochs", "5000", name="live")

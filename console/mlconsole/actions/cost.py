@@ -21,7 +21,9 @@ class ShowParams:
     """Summed by what, and since when."""
 
     by: str = param(
-        "run", help="what to sum by", choices=("run", "attempt", "experiment", "user", "tag", "gpu", "host", "day")
+        "run",
+        help="what to sum by; days are those of UTC",
+        choices=("run", "attempt", "experiment", "user", "tag", "gpu", "host", "day"),
     )
     since: str | None = param(None, help="from when on, as in 7d, today or 2025-06-01", metavar="WHEN")
     limit: int = param(0, help="the most lines to show; 0 shows all", metavar="N")

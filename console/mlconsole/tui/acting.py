@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlconsole import actions
@@ -19,6 +19,7 @@ from mlconsole.render.width import middle
 from mlconsole.tui.places import Location
 from mlconsole.tui.widgets.dialog import FormDialog, PlanDialog, TextDialog
 from mlconsole.tui.widgets.line import Span
+from mlconsole.tui.work import words_of
 
 if TYPE_CHECKING:
     from mlconsole.tui.console import Console
@@ -147,16 +148,23 @@ class Acting:
         subject = f"{several} marked" if several > 1 else middle(clean(about), SUBJECT_CELLS)
         return f"{action.summary}: {subject}" if subject else action.summary
 
-    def _open_form(self, action: Action[Any], given: dict[str, Any], first: Mapping[str, Any]) -> None:
-        form = FormDialog(action, given, first, self._title(action, given))
+    def _open_form(
+        self, action: Action[Any], given: dict[str, Any], first: Mapping[str, Any], trouble: str = ""
+    ) -> None:
+        """Ask for what is not given; a plan that cannot be made of it brings the form back as it was filled in."""
+        form = FormDialog(action, given, first, self._title(action, given), trouble)
         if form.is_empty:
-            self._make_plan(action, given)
+            self._make_plan(action, given, self._console.failed)
             return
 
         def entered(values: Mapping[str, Any] | None) -> None:
             if values is not None:
                 self._remember(action, given, values)
-                self._make_plan(action, values)
+                self._make_plan(action, values, lambda error: ask_again(error, values))
+
+        def ask_again(error: Exception, values: Mapping[str, Any]) -> None:
+            self._console.failed(error)
+            self._open_form(action, given, values, words_of(error))
 
         self._console.push_screen(form, entered)
 
@@ -166,7 +174,9 @@ class Acting:
         safe = {k: words_without_secrets(list(v)) if isinstance(v, tuple) else v for k, v in kept.items()}
         self._console.session.values[action.name] = safe
 
-    def _make_plan(self, action: Action[Any], values: Mapping[str, Any]) -> None:
+    def _make_plan(
+        self, action: Action[Any], values: Mapping[str, Any], otherwise: Callable[[Exception], None]
+    ) -> None:
         console = self._console
         params = action.params(**values)
         if action.effect is Effect.READ:
@@ -178,6 +188,7 @@ class Acting:
         console.desk_for_actions().do(
             lambda: plan(console.ctx, action, params),
             lambda found: self._show_plan(action, params, found, title),
+            otherwise,
         )
 
     def _show_plan(self, action: Action[Any], params: Any, found: Plan, title: str) -> None:

@@ -179,9 +179,17 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
         Binding("ctrl+o", "edit", "this field in $EDITOR"),
     ]
 
-    def __init__(self, action: Action[Any], given: Mapping[str, Any], last: Mapping[str, Any], title: str = "") -> None:
+    def __init__(
+        self,
+        action: Action[Any],
+        given: Mapping[str, Any],
+        last: Mapping[str, Any],
+        title: str = "",
+        trouble: str = "",
+    ) -> None:
         super().__init__()
         self._title = title or action.summary
+        self._trouble = trouble
         self.action = action
         self._given = dict(given)
         self._last = dict(last)
@@ -205,6 +213,8 @@ class FormDialog(ModalScreen[Mapping[str, Any] | None]):
                             _shown(first), id=f"field-{index}", placeholder=option_of(field).help, select_on_focus=False
                         )
             yield Line(id="about")
+            if self._trouble:
+                yield Static(Content(clean(self._trouble)), id="trouble")
             yield Static(id="command")
             yield Line(id="keys")
 
