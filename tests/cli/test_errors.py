@@ -190,7 +190,7 @@ def test_ctrl_c_ends_a_follow_with_130(cli: Program) -> None:
     run = cli.launch("sh", "-c", "echo begun; sleep 60")
     process = cli.start("run", "logs", "--follow", run)
     assert process.stdout is not None
-    # From its first line on it has loaded what it needs: an import loses an interrupt that falls into its own callbacks.
+    # From its first line on all is loaded: an import loses an interrupt that falls into its own callbacks.
     assert process.stdout.readline() == b"begun\n"
 
     process.send_signal(signal.SIGINT)
