@@ -94,6 +94,16 @@ def tmux(request: pytest.FixtureRequest, cli: Program, tmp_path: Path) -> Iterat
         found.close()
 
 
+def test_a_copied_id_is_in_tmux_s_buffer(cli: Program, tmux: Tmux) -> None:
+    tmux("set", "-s", "set-clipboard", "on")
+    tmux.sees("? help", "▌ too-fast")
+    tmux.types("y")
+    tmux.sees("Copied the id: 12 characters")
+
+    tmux.waits(lambda _: bool(tmux("list-buffers")), "a buffer")
+    assert tmux("show-buffer") == cli.json("run", "show", "too-fast")["id"]
+
+
 def test_from_the_failed_run_to_its_successor_in_tmux(cli: Program, tmux: Tmux) -> None:
     tmux.sees("? help", "too-fast", "good")
     tmux.types("/state:failed")

@@ -1,6 +1,8 @@
 """Copying to the clipboard of the terminal at the other end: OSC 52, through tmux and screen, with a size limit.
 
-OSC 52 as in xterm's "Control Sequences"; the passthrough as in tmux(1), ``allow-passthrough``.
+OSC 52 as in xterm's "Control Sequences". Within tmux the sequence goes out both ways of tmux(1), which
+takes the plain one where ``set-clipboard`` is on, hands the wrapped one on where ``allow-passthrough`` is on, and drops
+what it may not take.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ def sequence(text: str, environ: Mapping[str, str]) -> tuple[str, int]:
     kept = data[:LIMIT_BYTES].decode("utf-8", "ignore").encode("utf-8")
     osc = f"\x1b]52;c;{base64.b64encode(kept).decode('ascii')}\x07"
     if environ.get("TMUX"):
-        osc = "\x1bPtmux;" + osc.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+        osc += "\x1bPtmux;" + osc.replace("\x1b", "\x1b\x1b") + "\x1b\\"
     elif environ.get("TERM", "").startswith("screen"):
         osc = "\x1bP" + osc + "\x1b\\"
     return osc, len(data) - len(kept)
