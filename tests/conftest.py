@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from program import Program, end_processes_of
 # How long one example takes is the load of the machine, and no property of what is tried.
 settings.register_profile("at any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("at any load")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Whatever a shell starts in the background inherits this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
