@@ -212,7 +212,7 @@ async def test_a_log_whose_lines_nobody_timed_says_so(path: Path) -> None:
     append(path, numbered(1, 4))
     async with reading(path) as user:
         await user.presses("at")
-        await user.sees("Nobody noted when these lines came.")
+        await user.sees("Nobody here noted when these lines came.")
 
 
 async def test_line_numbers_go_and_come(path: Path) -> None:

@@ -25,8 +25,10 @@ def runs_of(ctx: Context, words: Iterable[str], fits: Callable[[Run], bool], ver
 
 
 def _of(ctx: Context, word: str, fits: Callable[[Run], bool], verb: str) -> list[Run]:
+    if ctx.catalog.runs.has(word):
+        return [ctx.catalog.runs.get(word)]
     sweep = next((each for each in ctx.catalog.queue.sweeps() if word in (each.id, each.name)), None)
-    if sweep is None or ctx.catalog.runs.has(word):
+    if sweep is None:
         return [ctx.catalog.runs.get(word)]
     found = ctx.catalog.runs.load(ctx.catalog.queue.runs_of_sweep(sweep.id), metrics=())
     if not (fitting := [run for run in found if fits(run)]):

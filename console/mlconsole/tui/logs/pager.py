@@ -24,7 +24,7 @@ from mlconsole.tui.logs.seek import backward, forward
 _DIGITS_LEAST = 4
 _DONE = object()
 _CUT = "The file was cut short or written anew; this is its new start."
-_NO_TIMES = "Nobody noted when these lines came."
+_NO_TIMES = "Nobody here noted when these lines came."
 _NOTICES = {
     Change.CUT: _CUT,
     Change.REPLACED: "The file was replaced; this is the new one.",
