@@ -31,15 +31,23 @@ class Duties:
         self._stopped = threading.Event()
         self._troubles: dict[str, str] = {}
         self._began_s: dict[str, float] = {}
+        self._woken: dict[str, threading.Event] = {}
 
     def start(self, duties: list[Duty]) -> None:
         """Begin."""
+        self._woken = {duty.name: threading.Event() for duty in duties}
         for duty in duties:
             threading.Thread(target=self._loop, args=(duty,), name=f"mlconsole-{duty.name}", daemon=True).start()
 
     def stop(self) -> None:
         """End soon."""
         self._stopped.set()
+        for name in self._woken:
+            self.wake(name)
+
+    def wake(self, name: str) -> None:
+        """Have a duty done without its pause: there is something for it now."""
+        self._woken[name].set()
 
     def hanging(self, longer_than_s: float) -> list[str]:
         """The duties whose present round goes on for longer than that."""
@@ -57,7 +65,9 @@ class Duties:
             except Exception as error:  # noqa: BLE001  the top of its thread
                 self._note(duty.name, words_of(error))
             self._began_s.pop(duty.name, None)
-            self._stopped.wait(duty.every_s)
+            woken = self._woken[duty.name]
+            woken.wait(duty.every_s)
+            woken.clear()
 
     def _note(self, name: str, trouble: str) -> None:
         before = self._troubles.get(name, "")

@@ -71,10 +71,10 @@ class Term:
         ctx = self.ctx
         office = Office(ctx, self.fence, self.me, self.stopped.is_set)
         quiet = ctx.seldom()
-        fresh = [Duty("logs", lambda: ingest(quiet), INGEST_S), Duty("jobs", lambda: observe_live(quiet), OBSERVE_S)]
+        fresh = [Duty("logs", lambda: ingest(quiet), INGEST_S), Duty("jobs", lambda: self._observe(quiet), OBSERVE_S)]
         return [
             *(fresh if self.keeps_fresh else []),
-            Duty("events", lambda: evaluate(ctx, self.fence), EVALUATE_S),
+            Duty("events", self._evaluate, EVALUATE_S),
             Duty("clocks", lambda: strike_clocks(ctx, self.fence), EVALUATE_S),
             Duty("policies", office.round, EVALUATE_S),
             Duty("runs", lambda: take_in(ctx, self.fence, runs.PREFIXES, runs.look(ctx)), LOOK_S),
@@ -88,6 +88,16 @@ class Term:
             *([Duty("gpus", self._look_at_gpus, GPUS_AGAIN_S)] if self.keeps_fresh or may_have_gpus() else []),
             Duty("costs", lambda: settle_now(ctx, ctx.clock()), SETTLE_S),
         ]
+
+    def _observe(self, quiet: Context) -> None:
+        """Look at the live jobs; what ended is evaluated at once."""
+        observe_live(quiet)
+        self.duties.wake("events")
+
+    def _evaluate(self) -> None:
+        """Take in what has happened; what fires is begun at once."""
+        if evaluate(self.ctx, self.fence):
+            self.duties.wake("policies")
 
     def _asks(self, endpoint: Endpoint) -> Duty:
         every_s = parse_duration(str(endpoint.options.get("every", ""))) or ASK_S
