@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +76,8 @@ def test_what_was_read_before_a_failure_stays_with_its_age(driver: Path, ask: As
     first = ask()
     put_driver(driver, exit=15, says="GPU is lost")
     path = Path(smi.path(str(tmp_path / "root")))
+    with open(f"{path}.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # Who looked has gone, and is not taken for one that looks now.
     path.write_text(path.read_text().replace(f'"looked_at_s": {first["looked_at_s"]}', '"looked_at_s": 0.0'))
     found = ask()
     assert (found["state"], found["gpus"], found["at_s"]) == ("failed", first["gpus"], first["at_s"])
